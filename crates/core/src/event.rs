@@ -1,0 +1,73 @@
+//! What an application may want to show: facts that only travel up.
+
+use std::path::PathBuf;
+
+use crate::error::Trap;
+
+/// Something happened to a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A package was installed, or replaced one of the same id.
+    Installed {
+        /// The package's id.
+        plugin_id: String,
+        /// Its version.
+        version: String,
+        /// The version that was current before.
+        replaced: Option<String>,
+    },
+    /// A package was uninstalled.
+    Uninstalled {
+        /// The package's id.
+        plugin_id: String,
+    },
+    /// The user enabled or disabled a plugin.
+    Enabled {
+        /// The package's id.
+        plugin_id: String,
+        /// Whether it is enabled now.
+        enabled: bool,
+    },
+    /// An instance of a component runs: it was started and its `on-enable` succeeded.
+    Started {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+    },
+    /// An instance is gone because its guest trapped or was cut.
+    Stopped {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// Why.
+        trap: Trap,
+    },
+    /// A component failed; it is not used until the plugin is enabled again.
+    Failed {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// `on-disable` failed or was cut; teardown went on.
+    DisableFailed {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A directory scan skipped an artifact of the old dynamic-library kind.
+    ArtifactSkipped {
+        /// Where it lies.
+        path: PathBuf,
+        /// What was found there.
+        found: String,
+    },
+}

@@ -1,0 +1,68 @@
+//! What wit-bindgen makes of the WIT package. Not for plugin authors, who meet the wrappers of the other modules.
+//!
+//! Each exported interface is a world of its own, so that a component carries just the exports it asked for and
+//! several of them may meet in one component. They share the types and imports of `host`.
+
+#![allow(missing_docs, reason = "generated; what authors use is documented where it is re-exported")]
+#![allow(unreachable_pub, unused_qualifications, reason = "generated")]
+#![allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::needless_pass_by_value, reason = "generated")]
+#![allow(clippy::semicolon_if_nothing_returned, clippy::cast_lossless, reason = "generated")]
+#![allow(clippy::allow_attributes_without_reason, reason = "generated")]
+
+/// Types and imports.
+pub mod host {
+    wit_bindgen::generate!({
+        path: "../../wit/stellatune-plugin",
+        inline: "
+            package stellatune:sdk;
+            world host {
+                import stellatune:plugin/common@0.1.0;
+                import stellatune:plugin/host-stream@0.1.0;
+            }
+        ",
+        world: "stellatune:sdk/host",
+        additional_derives: [PartialEq],
+        generate_all,
+    });
+}
+
+/// The hooks every component exports.
+pub mod lifecycle {
+    wit_bindgen::generate!({
+        path: "../../wit/stellatune-plugin",
+        inline: "
+            package stellatune:sdk;
+            world lifecycle-only {
+                export stellatune:plugin/lifecycle@0.1.0;
+            }
+        ",
+        world: "stellatune:sdk/lifecycle-only",
+        with: {
+            "stellatune:plugin/common@0.1.0": crate::bindings::host::stellatune::plugin::common,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_lifecycle",
+        default_bindings_module: "stellatune_plugin_sdk::bindings::lifecycle",
+    });
+}
+
+/// The decoder ability.
+pub mod decoder {
+    wit_bindgen::generate!({
+        path: "../../wit/stellatune-plugin",
+        inline: "
+            package stellatune:sdk;
+            world decoder-only {
+                export stellatune:plugin/decoder@0.1.0;
+            }
+        ",
+        world: "stellatune:sdk/decoder-only",
+        with: {
+            "stellatune:plugin/common@0.1.0": crate::bindings::host::stellatune::plugin::common,
+            "stellatune:plugin/host-stream@0.1.0": crate::bindings::host::stellatune::plugin::host_stream,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_decoder",
+        default_bindings_module: "stellatune_plugin_sdk::bindings::decoder",
+    });
+}
