@@ -1,5 +1,7 @@
 //! The records of the contract as plugin authors meet them: the generated types, with constructors and defaults.
 
+#![allow(clippy::derivable_impls, reason = "the types are generated, and not all of them have a default to derive")]
+
 pub use crate::bindings::host::stellatune::plugin::common::{
     AudioTags, ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, EncodedAudioFormat, MediaMetadata, MetadataEntry,
     MetadataValue, PcmF32Chunk as PcmChunk,
