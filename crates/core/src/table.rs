@@ -59,6 +59,11 @@ impl<T> Table<T> {
         Ok(value)
     }
 
+    /// The objects, in no particular order.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().flatten()
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.entries.len() - self.free.len()
