@@ -14,6 +14,9 @@ const PERMIT: u64 = 64 * 1024;
 /// Bytes of `blocking-write-and-flush` (`wasi:io/streams@0.2`).
 const BLOCKING_WRITE: u64 = 4096;
 
+/// Pollables of one `poll`. A guest holds some hundred; a list of millions would hold the host where nothing cuts it.
+const MOST_POLLED: usize = 4096;
+
 /// What a pollable waits for.
 pub(super) struct Pollable {
     event: Event,
@@ -107,10 +110,12 @@ impl Wasi {
         Ok(())
     }
 
-    /// `poll`: waits until a pollable is ready and gives the places in `ids` of all that are; traps for an empty list.
+    /// `poll`: waits until a pollable is ready and gives the places in `ids` of all that are.
+    ///
+    /// Traps for an empty list, as WASI says, and for one beyond 4096.
     pub fn poll(&mut self, ids: &[ObjectId]) -> Result<Vec<u32>, Trap> {
-        if ids.is_empty() {
-            return Err(broken("polled an empty list"));
+        if ids.is_empty() || ids.len() > MOST_POLLED {
+            return Err(broken(format!("polled a list of {}; 1 to {MOST_POLLED} may be", ids.len())));
         }
         loop {
             let earliest = match self.look(ids)? {

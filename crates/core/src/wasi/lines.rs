@@ -80,7 +80,10 @@ impl Gate {
             self.sink.line(error_output, &rest);
             rest = tail;
         }
-        rest.truncate(rest.floor_char_boundary(LINE_BYTES));
+        if rest.len() > LINE_BYTES {
+            rest.truncate(rest.floor_char_boundary(LINE_BYTES));
+            self.dropped += 1;
+        }
         self.sink.line(error_output, &rest);
     }
 
@@ -125,4 +128,87 @@ fn escape(line: &[u8]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{super::tests::Seen, *};
+
+    fn lines(rate: u32) -> (Lines, Seen) {
+        let seen = Seen::default();
+        (Lines::new(rate, Box::new(seen.clone())), seen)
+    }
+
+    fn texts(seen: &Seen) -> Vec<String> {
+        seen.take().into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn line_ends_are_taken_off() {
+        let (mut lines, seen) = lines(100);
+        lines.write(false, b"a\n\nb\r\nc");
+        assert_eq!(texts(&seen), ["a", "", "b"]);
+        lines.end(false);
+        lines.end(false);
+        assert_eq!(texts(&seen), ["c"]);
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped() {
+        let (mut lines, seen) = lines(100);
+        lines.write(true, "\u{1b}[2J\0\ta\u{202e}b\u{9b} caf\u{e9} \\n\n".as_bytes());
+        lines.write(true, b"\xff\xfe\n");
+        assert_eq!(texts(&seen), ["\\u{1b}[2J\\u{0}\\ta\\u{202e}b\\u{9b} caf\u{e9} \\n", "\u{fffd}\u{fffd}"]);
+    }
+
+    #[test]
+    fn long_lines_are_cut_between_characters() {
+        let (mut lines, seen) = lines(100);
+        // A character of three bytes straddles the limit.
+        let text = format!("{}\u{20ac}end\n", "x".repeat(LINE_BYTES - 1));
+        lines.write(false, text.as_bytes());
+        assert_eq!(texts(&seen), ["x".repeat(LINE_BYTES - 1), "\u{20ac}end".to_owned()]);
+    }
+
+    #[test]
+    fn escaping_does_not_lengthen_a_line() {
+        let (mut lines, seen) = lines(100);
+        lines.write(false, &[1; LINE_BYTES]);
+        let texts = texts(&seen);
+        assert!(texts.iter().all(|text| text.len() <= LINE_BYTES));
+        assert_eq!(texts.concat(), "\\u{1}".repeat(LINE_BYTES));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_pile_up() {
+        let (mut lines, seen) = lines(100);
+        lines.write(false, &[0x80; 3 * LINE_BYTES]);
+        assert!(lines.partial[0].len() < LINE_BYTES);
+        assert!(texts(&seen).iter().all(|text| text.len() <= LINE_BYTES));
+    }
+
+    #[test]
+    fn a_flood_is_dropped_and_said_so_once() {
+        let (mut lines, seen) = lines(3);
+        for n in 0..10 {
+            lines.write(false, format!("{n}\n").as_bytes());
+        }
+        assert_eq!(texts(&seen), ["0", "1", "2"]);
+        // As if half a second had passed: one and a half tokens.
+        lines.sink.filled -= Duration::from_millis(500);
+        lines.write(true, b"on\noff\n");
+        assert_eq!(texts(&seen), ["warn: dropped 7 log lines beyond 3 a second", "on"]);
+        drop(lines);
+        assert_eq!(texts(&seen), ["warn: dropped 1 log lines beyond 3 a second"]);
+    }
+
+    #[test]
+    fn a_burst_is_no_longer_than_a_second() {
+        let (mut lines, seen) = lines(2);
+        lines.sink.filled -= Duration::from_secs(60);
+        lines.write(false, b"a\nb\nc\n");
+        assert_eq!(texts(&seen), ["a", "b"]);
+    }
 }

@@ -74,3 +74,85 @@ fn split_level(line: &str) -> (Option<Level>, &str) {
     };
     (Some(level), rest.trim_start())
 }
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+    use tracing::{
+        Event, Metadata, Subscriber,
+        field::{Field, Visit},
+        span,
+    };
+
+    use super::*;
+
+    #[test]
+    fn levels_are_read_as_guests_print_them() {
+        let level = |line| split_level(line).0;
+        assert_eq!(split_level("error: no such tag"), (Some(Level::ERROR), "no such tag"));
+        assert_eq!(split_level("[WARN] odd"), (Some(Level::WARN), "odd"));
+        assert_eq!(split_level("[debug]"), (Some(Level::DEBUG), ""));
+        assert_eq!(split_level("  INFO ready"), (Some(Level::INFO), "ready"));
+        assert_eq!(level("Warning: odd"), Some(Level::WARN));
+        assert_eq!(level("trace:x"), Some(Level::TRACE));
+        for plain in ["", "info", "error opening x", "Error while", "[error", "[fatal] x", "errors: 3", "\u{e9}: x"] {
+            assert_eq!(split_level(plain), (None, plain));
+        }
+    }
+
+    #[test]
+    fn an_event_carries_level_and_fields() {
+        let seen = Recorder::default();
+        tracing::subscriber::with_default(seen.clone(), || {
+            let mut log = TracingLog::new("org.example", "decoder", 2);
+            log.line(true, "careful");
+            log.line(false, "hello");
+            log.line(true, "debug: {not a format}");
+        });
+        let fields = |text: &str| format!("message={text} plugin=\"org.example\" component=\"decoder\" instance=2 ");
+        assert_eq!(
+            *seen.0.lock(),
+            [
+                (Level::WARN, fields("careful")),
+                (Level::INFO, fields("hello")),
+                (Level::DEBUG, fields("{not a format}"))
+            ]
+        );
+    }
+
+    #[derive(Clone, Default)]
+    struct Recorder(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl Subscriber for Recorder {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "stellatune::guest"
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            self.0.lock().push((*event.metadata().level(), fields.0));
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[derive(Default)]
+    struct Fields(String);
+
+    impl Visit for Fields {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            self.0 += &format!("{}={value:?} ", field.name());
+        }
+    }
+}

@@ -85,3 +85,6 @@ fn push<T>(table: &mut Table<T>, value: T, what: &str) -> Result<ObjectId, Trap>
 fn broken(message: impl Into<String>) -> Trap {
     Trap::new(TrapKind::Abi, message)
 }
+
+#[cfg(test)]
+mod tests;
