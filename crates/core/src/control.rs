@@ -176,11 +176,6 @@ impl CallControl {
         self.ring();
     }
 
-    /// Undoes [`stop`](Self::stop), for the one call that teardown still makes.
-    pub fn resume(&self) {
-        self.stopped.store(false, Ordering::Release);
-    }
-
     fn alive<'a>(&self, call: &'a MutexGuard<'_, Option<Call>>) -> Result<&'a Call, Trap> {
         if self.stopped.load(Ordering::Acquire) {
             return Err(Trap::new(TrapKind::Cancelled, "the plugin is being stopped"));

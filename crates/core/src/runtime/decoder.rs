@@ -1,0 +1,252 @@
+//! A decoder session as an application holds it.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    actor::{Actor, Canceller, Guest, Session},
+    control::CancelToken,
+    engine::Instance,
+    error::{CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
+    host::HostStream,
+    limits::CallClass,
+    route::RouteKey,
+    table::ObjectId,
+    types::{DecoderInfo, MediaMetadata, PcmF32Chunk},
+};
+
+/// Frames asked of the guest in one call. Measured: larger calls are no faster.
+const CALL_FRAMES: u32 = 4_096;
+
+/// Rates a stream may have, in Hz: DSD played as PCM reaches 768 kHz.
+const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1..=768_000;
+
+/// Channels a stream may have: third-order ambisonics has 16.
+const CHANNELS: std::ops::RangeInclusive<u16> = 1..=64;
+
+/// Decoded audio: interleaved samples, nominally within -1.0..=1.0, as the plugin returned them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PcmBlock {
+    /// `frames * channels` samples.
+    pub samples: Vec<f32>,
+    /// Samples in a frame.
+    pub channels: u16,
+}
+
+impl PcmBlock {
+    /// Frames in the block.
+    pub fn frames(&self) -> usize {
+        self.samples.len() / usize::from(self.channels)
+    }
+}
+
+/// An open stream in a decoder plugin. Closed when dropped.
+pub struct Decoder {
+    session: Session,
+    route: RouteKey,
+    info: DecoderInfo,
+    ended: bool,
+    /// An error that came after audio in one read, for the next one.
+    pending: Option<Error>,
+}
+
+impl Decoder {
+    pub(super) async fn open(
+        actor: &Arc<Actor>,
+        route: RouteKey,
+        input: Box<dyn HostStream>,
+        ext_hint: Option<String>,
+    ) -> Result<Self> {
+        let token = CancelToken::default();
+        let (session, info) = Session::open(actor, token, move |guest, token| {
+            let session = guest.call("decoder.open", CallClass::Stream, token, |instance| {
+                decoder(instance)?.open(input, ext_hint.as_deref())
+            })?;
+            let info = guest.call("decoder.info", CallClass::Stream, token, |instance| {
+                check_info(decoder(instance)?.info(session)?)
+            });
+            match info {
+                Ok(info) => Ok((session, info)),
+                Err(error) => {
+                    guest.close(session, CallClass::Stream);
+                    Err(error)
+                }
+            }
+        })
+        .await?;
+        Ok(Self { session, route, info, ended: false, pending: None })
+    }
+
+    /// Which ability of which plugin decodes.
+    pub fn route(&self) -> &RouteKey {
+        &self.route
+    }
+
+    /// The stream's properties, as the plugin reported them when it was opened.
+    pub fn info(&self) -> &DecoderInfo {
+        &self.info
+    }
+
+    /// Tags, format and extras such as cover art.
+    ///
+    /// # Errors
+    /// `plugin_error`: the plugin has none; go on. `timeout`, `trap`, `cancelled`: the session is gone.
+    pub async fn metadata(&mut self) -> Result<MediaMetadata> {
+        self.session
+            .run(|guest, session, token| {
+                guest.call("decoder.metadata", CallClass::Metadata, token, |instance| {
+                    decoder(instance)?.metadata(session)
+                })
+            })
+            .await
+    }
+
+    /// Decodes at most `max_frames` (at least 1); `None` is the end of the stream, until a seek.
+    ///
+    /// PCM comes untrimmed: `info` says how many frames of encoder delay and padding it carries.
+    ///
+    /// # Errors
+    /// `plugin_error`: the stream is broken here; a seek may help. `timeout`, `trap`, `cancelled`: the session is gone.
+    pub async fn read(&mut self, max_frames: u32) -> Result<Option<PcmBlock>> {
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        let channels = self.info.channels;
+        let wanted = max_frames.max(1);
+        let read = self
+            .session
+            .run(move |guest, session, token| Ok(read_frames(guest, session, token, wanted, channels)))
+            .await?;
+        self.ended = read.ended;
+        match (read.samples.is_empty(), read.error) {
+            (true, Some(error)) => Err(error),
+            (true, None) => Ok(None),
+            (false, error) => {
+                self.pending = error;
+                Ok(Some(PcmBlock { samples: read.samples, channels }))
+            }
+        }
+    }
+
+    /// Moves to `position_ms` from the start, at or before it where the format needs that.
+    ///
+    /// # Errors
+    /// `plugin_error`: the stream cannot seek, or not there; reading goes on where it was. `timeout`, `trap`, `cancelled`:
+    /// the session is gone.
+    pub async fn seek(&mut self, position_ms: u64) -> Result<()> {
+        self.session
+            .run(move |guest, session, token| {
+                guest.call("decoder.seek-ms", CallClass::Stream, token, |instance| {
+                    decoder(instance)?.seek_ms(session, position_ms)
+                })
+            })
+            .await?;
+        self.ended = false;
+        self.pending = None;
+        Ok(())
+    }
+
+    /// Cuts this session's call in flight, from any thread. Its instance is discarded with it.
+    pub fn canceller(&self) -> Canceller {
+        self.session.canceller()
+    }
+
+    /// Closes the session. Dropping it does the same without waiting.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("route", &self.route).field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+struct Read {
+    samples: Vec<f32>,
+    ended: bool,
+    error: Option<Error>,
+}
+
+/// Calls the guest until `wanted` frames are there, the stream ends or a call fails. What came before a failure counts.
+fn read_frames(guest: &mut Guest, session: ObjectId, token: &CancelToken, wanted: u32, channels: u16) -> Read {
+    let mut read = Read { samples: Vec::new(), ended: false, error: None };
+    let mut left = wanted;
+    while left > 0 {
+        let frames = left.min(CALL_FRAMES);
+        let chunk = guest.call("decoder.read-pcm-f32", CallClass::Stream, token, |instance| {
+            let chunk = decoder(instance)?.read_pcm_f32(session, frames)?;
+            check_chunk(&chunk, channels)?;
+            Ok(chunk)
+        });
+        match chunk {
+            Ok(chunk) if chunk.interleaved_f32le.is_empty() => {
+                read.ended = true;
+                break;
+            }
+            Ok(chunk) => {
+                append(&mut read.samples, &chunk.interleaved_f32le);
+                let got = chunk.interleaved_f32le.len() / (4 * usize::from(channels));
+                left -= u32::try_from(got).unwrap_or(left).min(left);
+                // The last audio may say that it is; asking again would be answered with an empty chunk.
+                read.ended = chunk.eof;
+                if chunk.eof {
+                    break;
+                }
+            }
+            Err(error) => {
+                read.error = Some(error);
+                break;
+            }
+        }
+    }
+    read
+}
+
+/// The rules of plugin contract 6: empty without eof is fatal, the bytes decide (`frames` is ignored, and more than was
+/// asked for is taken), whole frames only.
+fn check_chunk(chunk: &PcmF32Chunk, channels: u16) -> CallResult<()> {
+    let bytes = chunk.interleaved_f32le.len();
+    let frame = 4 * usize::from(channels);
+    if bytes == 0 && !chunk.eof {
+        return Err(PluginError::Internal("the decoder returned no audio before the end of the stream".into()).into());
+    }
+    if bytes % frame != 0 {
+        return Err(lie(format!("{bytes} bytes of PCM are not whole frames of {channels} channels")));
+    }
+    Ok(())
+}
+
+fn check_info(info: DecoderInfo) -> CallResult<DecoderInfo> {
+    if !SAMPLE_RATES.contains(&info.sample_rate) {
+        return Err(lie(format!("a sample rate of {} Hz", info.sample_rate)));
+    }
+    if !CHANNELS.contains(&info.channels) {
+        return Err(lie(format!("{} channels", info.channels)));
+    }
+    Ok(info)
+}
+
+/// A guest that returns what the contract forbids is broken, whatever it believes.
+fn lie(what: String) -> crate::error::CallError {
+    Trap::new(TrapKind::Abi, format!("the plugin returned {what}")).into()
+}
+
+fn append(samples: &mut Vec<f32>, bytes: &[u8]) {
+    samples.extend(bytes.chunks_exact(4).map(|sample| f32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]])));
+}
+
+fn decoder(instance: &mut dyn Instance) -> CallResult<&mut dyn crate::capability::Decoder> {
+    instance
+        .decoder()
+        .ok_or_else(|| PluginError::Unsupported("the component has no decoder".into()).into())
+}
+
+/// A caller that forces a decoder which is not there.
+pub(super) fn no_decoder(what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no decoder plugin {what}"))
+        .help("`stellatune plugin list` shows what is installed; enable or install a plugin for this format")
+}
