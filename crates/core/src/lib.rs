@@ -18,3 +18,5 @@ pub mod host;
 pub mod capability;
 
 pub mod engine;
+
+pub mod manifest;
