@@ -20,3 +20,8 @@ pub mod capability;
 pub mod engine;
 
 pub mod manifest;
+pub mod package;
+
+pub mod world;
+
+pub mod services;
