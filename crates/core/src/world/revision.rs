@@ -2,8 +2,9 @@
 //! (plugin contract 0): W1 opened streams by address and answered with a `source-stream`; W1 and W2 launched helper
 //! processes without a `scope`.
 
-use wasmparser::component_types::{
-    ComponentDefinedType, ComponentEntityType, ComponentFuncType, ComponentInstanceType,
+use wasmparser::{
+    component_types::{ComponentDefinedType, ComponentEntityType, ComponentFuncType, ComponentInstanceType},
+    names::KebabString,
 };
 
 use super::{
