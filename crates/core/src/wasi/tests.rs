@@ -1,4 +1,5 @@
 //! Each rule of the subset, without an engine.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     thread,

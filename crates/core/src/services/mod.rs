@@ -1,0 +1,3 @@
+//! What stands behind the imports of [`crate::host`].
+
+pub mod stream;
