@@ -1,2 +1,35 @@
-//! app
-fn main() {}
+//! `cargo xtask <chore>`: what this repository does to itself. Nothing here is part of what players or plugins use.
+
+mod fixtures;
+mod layers;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+
+const USAGE: &str = "usage: cargo xtask <chore>
+  fixtures [--all] [NAME]...   build the committed guests whose sources have moved on, or all of them
+  fixtures --check             fail if a committed guest does not belong to its sources
+  layers                       check who imports whom";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or_else(|| anyhow!("xtask stands alone"))?;
+    let (chore, rest) = arguments.split_first().ok_or_else(|| anyhow!("{USAGE}"))?;
+    match chore.as_str() {
+        "fixtures" => fixtures::run(root, rest),
+        "layers" => layers::check(root).map_err(anyhow::Error::msg),
+        other => bail!("unknown chore `{other}`\n{USAGE}"),
+    }
+}
