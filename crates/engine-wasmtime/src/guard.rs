@@ -1,0 +1,260 @@
+//! Keeps a guest within its limits, and says in core's words what ended one.
+//!
+//! [`Clock`] makes running guest code ask its [`CallControl`] every few milliseconds, [`Limiter`] counts memory and
+//! tables over a whole store, and [`run`] enters the guest and turns each of Wasmtime's failures into a [`Trap`].
+//! Which deadline a call has is not decided here.
+
+use std::{
+    any::Any,
+    io,
+    panic::{self, AssertUnwindSafe},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{Arc, OnceLock},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use stellatune_plugin_core::{
+    control::CallControl,
+    error::{Trap, TrapKind},
+    limits::Limits,
+};
+use wasmtime::{Engine, Error, ResourceLimiter, Store, Trap as Code, UpdateDeadline};
+
+use crate::program::State;
+
+/// How often a running guest is asked whether it may go on: a cut comes at most this much late, plus what the
+/// system takes to wake a thread.
+const TICK: Duration = Duration::from_millis(4);
+
+/// Ticks without a call after which the clock stops until the next one. A second: a player that plays calls more
+/// often, one that is idle must not be woken 250 times a second.
+const IDLE_TICKS: u32 = 250;
+
+/// Memories of a store. Each reserves 4 GiB of address space; toolchains emit one or two.
+const MEMORIES: usize = 8;
+
+/// Tables of a store. Toolchains emit one for each core instance that has function pointers.
+const TABLES: usize = 32;
+
+/// Advances the epoch of an engine while calls are made.
+///
+/// Entering and leaving a call costs an atomic addition each; the thread that ticks notices both by itself.
+pub(crate) struct Clock {
+    entered: AtomicU64,
+    left: AtomicU64,
+    stopped: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+/// A call in flight, to the clock.
+pub(crate) struct Ticking<'a>(&'a Clock);
+
+impl Clock {
+    /// Starts the clock of `engine`, whose thread lives as long as the process.
+    pub(crate) fn start(engine: Engine) -> io::Result<&'static Self> {
+        let clock: &'static Self = Box::leak(Box::new(Self {
+            entered: AtomicU64::new(0),
+            left: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        }));
+        let thread = thread::Builder::new().name("wasmtime-epoch".into()).spawn(move || clock.run(&engine))?;
+        clock.thread.get_or_init(|| thread.thread().clone());
+        Ok(clock)
+    }
+
+    /// Makes the clock tick until the answer is dropped.
+    pub(crate) fn enter(&self) -> Ticking<'_> {
+        // Sequential consistency here and in `rest`: either the clock sees this call, or this call sees it stopped.
+        self.entered.fetch_add(1, Ordering::SeqCst);
+        if self.stopped.load(Ordering::SeqCst) {
+            self.wake();
+        }
+        Ticking(self)
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    fn run(&self, engine: &Engine) {
+        let (mut seen, mut idle) = (0, 0);
+        loop {
+            thread::sleep(TICK);
+            engine.increment_epoch();
+            let entered = self.entered.load(Ordering::SeqCst);
+            let busy = entered != seen || entered != self.left.load(Ordering::SeqCst);
+            seen = entered;
+            idle = if busy { 0 } else { idle + 1 };
+            if idle == IDLE_TICKS {
+                self.rest(seen);
+                idle = 0;
+            }
+        }
+    }
+
+    /// Sleeps until a call after the `seen` first ones is entered.
+    fn rest(&self, seen: u64) {
+        self.stopped.store(true, Ordering::SeqCst);
+        while self.entered.load(Ordering::SeqCst) == seen {
+            thread::park();
+        }
+        self.stopped.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        self.0.left.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Puts `store` under `limits` for good, and under `control` while it runs.
+pub(crate) fn confine(store: &mut Store<State>, limits: &Limits, control: Arc<CallControl>) {
+    store.limiter(|state| &mut state.limiter);
+    store.set_max_component_handles(limits.handles);
+    store.epoch_deadline_callback(move |_| {
+        control.check()?;
+        Ok(UpdateDeadline::Continue(1))
+    });
+}
+
+/// Runs guest code. Whatever ends it, a panic of the host included, comes back as a trap.
+pub(crate) fn run<R>(
+    clock: &Clock,
+    store: &mut Store<State>,
+    guest: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+) -> Result<R, Trap> {
+    let boundary_bytes = store.data().host.control().boundary_bytes();
+    store.set_hostcall_fuel(boundary_bytes);
+    store.set_epoch_deadline(1);
+    let _ticking = clock.enter();
+    // The store is not entered again after a panic, so that nobody sees what it left half done.
+    match panic::catch_unwind(AssertUnwindSafe(|| guest(store))) {
+        Ok(result) => result.map_err(trap),
+        Err(payload) => Err(panicked(&*payload)),
+    }
+}
+
+/// What a store holds and may hold, over all of its memories and tables together.
+pub(crate) struct Limiter {
+    memory: Account,
+    tables: Account,
+    instances: usize,
+    /// What the latest growth of a memory took, to be given back if the system has no memory for it.
+    latest: usize,
+}
+
+struct Account {
+    used: usize,
+    most: usize,
+}
+
+impl Account {
+    /// Takes what a growth needs; `false` when that is too much or the type's own maximum forbids it.
+    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        let more = desired.saturating_sub(current);
+        let fits = maximum.is_none_or(|maximum| desired <= maximum) && more <= self.most - self.used;
+        if fits {
+            self.used += more;
+        }
+        fits
+    }
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            memory: Account { used: 0, most: limits.memory_bytes },
+            tables: Account { used: 0, most: limits.table_elements },
+            instances: limits.core_instances,
+            latest: 0,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = self.memory.grow(current, desired, maximum);
+        self.latest = if fits { desired.saturating_sub(current) } else { 0 };
+        Ok(fits)
+    }
+
+    fn memory_grow_failed(&mut self, _: Error) -> wasmtime::Result<()> {
+        self.memory.used -= std::mem::take(&mut self.latest);
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.tables.grow(current, desired, maximum))
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+}
+
+/// What ended a guest, from the error its call returned.
+///
+/// A trap of core's own (a deadline, a host import) comes through as it is.
+fn trap(error: Error) -> Trap {
+    match error.downcast::<Trap>() {
+        Ok(trap) => trap,
+        Err(error) => match error.downcast_ref::<Code>() {
+            Some(code) => Trap::new(kind(*code), code.to_string()),
+            None => without_code(&error),
+        },
+    }
+}
+
+/// What a host import that panicked does to the guest that called it.
+fn panicked(payload: &(dyn Any + Send)) -> Trap {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    Trap::new(TrapKind::Host, format!("the host panicked: {}", text.unwrap_or("no message")))
+}
+
+fn kind(code: Code) -> TrapKind {
+    match code {
+        Code::StackOverflow => TrapKind::Stack,
+        Code::MemoryOutOfBounds
+        | Code::HeapMisaligned
+        | Code::TableOutOfBounds
+        | Code::IndirectCallToNull
+        | Code::BadSignature
+        | Code::NullReference
+        | Code::ArrayOutOfBounds => TrapKind::Bounds,
+        Code::IntegerOverflow | Code::IntegerDivisionByZero | Code::BadConversionToInteger => TrapKind::Arithmetic,
+        Code::UnreachableCodeReached => TrapKind::Unreachable,
+        Code::Interrupt | Code::OutOfFuel => TrapKind::Deadline,
+        Code::AllocationTooLarge => TrapKind::Memory,
+        // What is left are faults in the use of the canonical ABI.
+        _ => TrapKind::Abi,
+    }
+}
+
+/// Wasmtime reports breaches of the canonical ABI and of its limits as texts only; the limits are told by theirs,
+/// which the tests of this crate pin to its exact version.
+fn without_code(error: &Error) -> Trap {
+    const LIMITS: [&str; 4] = [
+        "fuel allocated for hostcalls has been exhausted",
+        "exceeds memory limits",
+        "exceeds table limits",
+        "resource limit exceeded",
+    ];
+    let text = format!("{error:#}");
+    let limit = LIMITS.iter().any(|limit| text.contains(limit)) || text.contains("handles");
+    Trap::new(if limit { TrapKind::Memory } else { TrapKind::Abi }, text)
+}
