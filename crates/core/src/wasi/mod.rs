@@ -14,14 +14,13 @@ mod clocks;
 pub mod filesystem;
 mod io;
 mod lines;
-mod log;
+pub mod log;
 mod random;
 
 use std::{sync::Arc, time::Instant};
 
 use io::{Input, Output, Pollable};
 use lines::Lines;
-pub use log::TracingLog;
 
 use crate::{
     control::CallControl,
