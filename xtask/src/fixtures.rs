@@ -238,6 +238,7 @@ mod tests {
             let workspace = root.join(guest.workspace());
             fs::create_dir_all(workspace.join(".cargo"))?;
             fs::create_dir_all(root.join(guest.folder()))?;
+            fs::write(root.join(guest.folder()).join("lib.rs"), guest.package)?;
             for file in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"] {
                 fs::write(workspace.join(file), file)?;
             }

@@ -55,7 +55,7 @@ const ENGINES: &[&str] = &["wasmtime", "wasmer"];
 ///
 /// # Errors
 /// When there is one, or a source cannot be read.
-pub fn check(root: &Path) -> Result<(), String> {
+pub(crate) fn check(root: &Path) -> Result<(), String> {
     let mut broken = Vec::new();
     let sources = sources(&root.join("crates/core/src"))?;
     for (path, text) in &sources {
