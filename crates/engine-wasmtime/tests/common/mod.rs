@@ -1,0 +1,158 @@
+//! What the tests share: an instance with its control and log, and streams that are bytes in memory.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use stellatune_plugin_core::{
+    control::{CallControl, CallScope, CancelToken},
+    engine::{Engine, EngineError, Instance, Program},
+    error::{CallError, CallResult, PluginError, Trap},
+    host::{Host, HostStream, Services},
+    limits::{Budget, Limits},
+    types::SeekWhence,
+    wasi::LogSink,
+};
+use stellatune_plugin_engine_wasmtime::WasmtimeEngine;
+
+/// Longer than any call here takes on a loaded machine.
+pub const AMPLE: Duration = Duration::from_secs(60);
+
+pub fn engine() -> WasmtimeEngine {
+    WasmtimeEngine::new().expect("this machine can run Wasmtime")
+}
+
+/// A file of the repository.
+pub fn file(path: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+pub fn prebuilt(name: &str) -> Vec<u8> {
+    file(&format!("fixtures/prebuilt/{name}.wasm"))
+}
+
+pub fn load(wasm: &[u8]) -> Result<Arc<dyn Program>, EngineError> {
+    let engine = engine();
+    engine.load(&engine.compile(wasm)?)
+}
+
+/// How an instance is started.
+pub struct Setup {
+    pub services: Services,
+    pub limits: Limits,
+    pub budget: Budget,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let budget = Budget { guest: AMPLE, wall: AMPLE, boundary_bytes: 8 << 20 };
+        Self { services: Services::default(), limits: Limits::AUDIO, budget }
+    }
+}
+
+impl Setup {
+    pub fn guest_time(guest: Duration) -> Self {
+        let mut setup = Self::default();
+        setup.budget.guest = guest;
+        setup
+    }
+
+    /// Starts the component `wasm`, which links.
+    pub fn start(self, wasm: &[u8]) -> Result<Running, Trap> {
+        let program = load(wasm).expect("the component links");
+        let control = Arc::new(CallControl::default());
+        let (token, lines) = (CancelToken::default(), Lines::default());
+        let host = Host::new(self.services, &self.limits, Arc::clone(&control), Box::new(lines.clone()));
+        let instance = {
+            let _scope = control.enter(&self.budget, &token);
+            program.start(host, &self.limits, Arc::clone(&control))?
+        };
+        Ok(Running { instance, control, token, budget: self.budget, lines })
+    }
+}
+
+/// An instance and what its calls are entered with.
+pub struct Running {
+    pub instance: Box<dyn Instance>,
+    pub control: Arc<CallControl>,
+    pub token: CancelToken,
+    pub budget: Budget,
+    pub lines: Lines,
+}
+
+impl Running {
+    /// Makes one call within the budget.
+    pub fn call<T>(&mut self, call: impl FnOnce(&mut dyn Instance) -> T) -> T {
+        let _scope: CallScope<'_> = self.control.enter(&self.budget, &self.token);
+        call(&mut *self.instance)
+    }
+}
+
+/// Lines a guest printed, `true` for stderr.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<(bool, String)>>>);
+
+impl Lines {
+    pub fn all(&self) -> Vec<(bool, String)> {
+        self.0.lock().expect("no test panics while logging").clone()
+    }
+}
+
+impl LogSink for Lines {
+    fn line(&mut self, error_output: bool, text: &str) {
+        self.0.lock().expect("no test panics while logging").push((error_output, text.into()));
+    }
+}
+
+/// A seekable stream of bytes in memory.
+pub struct Memory {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Memory {
+    pub fn boxed(bytes: impl Into<Vec<u8>>) -> Box<dyn HostStream> {
+        Box::new(Self { bytes: bytes.into(), at: 0 })
+    }
+}
+
+impl HostStream for Memory {
+    fn read(&mut self, max_bytes: u32, _: &Arc<CallControl>) -> CallResult<Vec<u8>> {
+        let rest = &self.bytes[self.at.min(self.bytes.len())..];
+        let read = rest[..rest.len().min(max_bytes as usize)].to_vec();
+        self.at += read.len();
+        Ok(read)
+    }
+
+    fn seek(&mut self, offset: i64, whence: SeekWhence, _: &Arc<CallControl>) -> CallResult<u64> {
+        let base = match whence {
+            SeekWhence::Start => 0,
+            SeekWhence::Current => self.at,
+            SeekWhence::End => self.bytes.len(),
+        };
+        let at = base.checked_add_signed(offset as isize);
+        self.at = at.ok_or_else(|| PluginError::InvalidArg("before the start".into()))?;
+        Ok(self.at as u64)
+    }
+
+    fn tell(&mut self, _: &Arc<CallControl>) -> CallResult<u64> {
+        Ok(self.at as u64)
+    }
+
+    fn size(&mut self, _: &Arc<CallControl>) -> CallResult<u64> {
+        Ok(self.bytes.len() as u64)
+    }
+}
+
+pub fn trap_of<T>(result: CallResult<T>) -> Trap {
+    match result {
+        Err(CallError::Trap(trap)) => trap,
+        Err(CallError::Plugin(error)) => panic!("the guest refused: {error}"),
+        Ok(_) => panic!("the call succeeded"),
+    }
+}
