@@ -21,7 +21,13 @@ pub mod engine;
 
 pub mod manifest;
 pub mod package;
+pub mod receipt;
 
 pub mod world;
 
 pub mod services;
+
+pub mod install;
+pub mod registry;
+
+pub mod route;

@@ -19,7 +19,7 @@ use crate::{
 
 pub use ids::{ComponentId, PluginId, TypeId};
 pub use path::PackagePath;
-pub(crate) use path::{PathFault, fold};
+pub(crate) use path::fold;
 
 /// The one schema this library reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -4,7 +4,10 @@
 
 use std::{fmt, path::Path};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::shown;
+use crate::error::Error;
 
 /// Bytes of a whole path, so that it fits below a root on systems with short paths.
 pub(crate) const PATH_BYTES: usize = 240;
@@ -14,8 +17,8 @@ pub(crate) const SEGMENT_BYTES: usize = 160;
 pub(crate) const DEPTH: usize = 16;
 
 /// A relative path that stays inside its package.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PackagePath(String);
 
 /// Which rule a path breaks, and how.
@@ -95,6 +98,20 @@ impl PackagePath {
             return Some(self.clone());
         }
         Some(Self(self.0.strip_prefix(dir)?.strip_prefix('/')?.to_owned()))
+    }
+}
+
+impl TryFrom<String> for PackagePath {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::check(&text).map_err(|fault| Error::rejected(fault.rule, format!("{} {}", shown(&text), fault.why)))
+    }
+}
+
+impl From<PackagePath> for String {
+    fn from(path: PackagePath) -> Self {
+        path.0
     }
 }
 
