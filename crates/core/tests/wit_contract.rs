@@ -2,7 +2,9 @@
 //! type, resource, function and world, and the two sets of lines have to be equal. A slip in the interface of either
 //! fails, and so does anything missing or extra.
 
-use std::{collections::BTreeSet, fs, path::Path};
+mod wit;
+
+use std::collections::BTreeSet;
 
 use stellatune_plugin_core::{
     manifest::World,
@@ -14,7 +16,7 @@ use wit_parser::{
 
 #[test]
 fn the_wit_is_the_contract() {
-    let (wit, table) = (wit_lines(&wit_text()), table_lines());
+    let (wit, table) = (wit_lines(&wit::text()), table_lines());
     assert!(table.len() > 100, "the table has {} lines", table.len());
     let extra: Vec<_> = wit.difference(&table).collect();
     let missing: Vec<_> = table.difference(&wit).collect();
@@ -51,7 +53,7 @@ fn a_slip_in_the_wit_is_seen() {
         ("interface extra", "world dsp-plugin {", "interface more {}\nworld dsp-plugin {"),
         ("version moved", "stellatune:plugin@0.1.0", "stellatune:plugin@0.1.1"),
     ];
-    let text = wit_text();
+    let text = wit::text();
     for (slip, from, to) in slips {
         assert!(text.contains(from), "{slip}: nothing to change");
         assert_ne!(wit_lines(&text.replacen(from, to, 1)), table_lines(), "{slip}");
@@ -60,39 +62,20 @@ fn a_slip_in_the_wit_is_seen() {
 
 #[test]
 fn order_of_fields_and_cases_matters() {
-    let text = wit_text();
-    let lines: Vec<&str> =
-        text.lines().filter(|line| !line.trim().is_empty() && !line.trim().starts_with("//")).collect();
-    let ends_item = |line: &str| line.trim().ends_with(',');
     let mut swaps = 0;
-    for at in 1..lines.len() {
-        if ends_item(lines[at - 1]) && ends_item(lines[at]) {
-            let mut swapped = lines.clone();
-            swapped.swap(at - 1, at);
-            assert_ne!(wit_lines(&swapped.join("\n")), table_lines(), "{} and {} swapped", lines[at - 1], lines[at]);
-            swaps += 1;
-        }
+    for (swap, text) in wit::swaps(&wit::text()) {
+        assert_ne!(wit_lines(&text), table_lines(), "{swap}");
+        swaps += 1;
     }
     assert!(swaps > 80, "only {swaps} neighbours were swapped");
 }
 
 #[test]
 fn names_of_parameters_do_not_matter() {
-    let text = wit_text();
+    let text = wit::text();
     let renamed = text.replacen("read-pcm-f32: func(max-frames: u32)", "read-pcm-f32: func(at-most: u32)", 1);
     assert_ne!(renamed, text);
     assert_eq!(wit_lines(&renamed), table_lines());
-}
-
-/// All files of the package as one, the one with the `package` statement first.
-fn wit_text() -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/stellatune-plugin");
-    let mut texts: Vec<String> = fs::read_dir(&dir)
-        .expect("the WIT package is there")
-        .map(|entry| fs::read_to_string(entry.expect("an entry").path()).expect("a WIT file"))
-        .collect();
-    texts.sort_by_key(|text| !text.contains("\npackage "));
-    texts.concat()
 }
 
 fn table_lines() -> BTreeSet<String> {

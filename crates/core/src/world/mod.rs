@@ -8,8 +8,6 @@ mod compare;
 pub mod contract;
 mod revision;
 mod scan;
-#[cfg(test)]
-mod tests;
 
 use wasmparser::component_types::{ComponentEntityType, ComponentInstanceType};
 
@@ -222,4 +220,63 @@ fn unknown_import(name: &str) -> Error {
     };
     let text = format!("the component imports `{}`, which no host offers", scan::short(name));
     Error::new(ErrorKind::Incompatible, text).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_wasi_subset_is_offered() {
+        for name in ["wasi:io/poll@0.2.0", "wasi:cli/environment@0.2.6", "wasi:filesystem/types@0.2.11"] {
+            assert!(is_wasi(name), "{name}");
+        }
+        for name in [
+            "wasi:sockets/tcp@0.2.6",
+            "wasi:http/types@0.2.6",
+            "wasi:cli/run@0.2.6",
+            "wasi:io/poll",
+            "wasi:io/poll@0.2",
+            "wasi:io/poll@0.2.",
+            "wasi:io/poll@0.3.0",
+            "wasi:io/poll@0.2.0-rc-2023-11-10",
+            "wasi:io/poll@10.2.0",
+            "wasi:clocks/poll@0.2.0",
+            "x-wasi:io/poll@0.2.0",
+        ] {
+            assert!(!is_wasi(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn unknown_imports_are_named() {
+        for import in [
+            "(import \"wasi:sockets/tcp@0.2.6\" (instance))",
+            "(import \"evil\" (func))",
+            "(import \"stellatune:plugin/common@0.1.1\" (instance))",
+            "(import \"stellatune:plugin/decoder@0.1.0\" (instance))",
+            "(import \"stellatune:plugin/common@0.1.0\" (func))",
+        ] {
+            let wasm = wat::parse_str(format!("(component {import})")).expect("the test's text is WebAssembly");
+            let error = verify(&wasm, World::Decoder).expect_err("no host offers it");
+            let name = import.split('"').nth(1).expect("a name");
+            assert!(error.message().contains(name) && error.help_text().is_some(), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Incompatible);
+        }
+    }
+
+    #[test]
+    fn a_resource_stands_for_itself_only() {
+        let wasm = wat::parse_str(
+            r#"(component
+                (import "stellatune:plugin/host-stream@0.1.0" (instance $host
+                    (export "host-stream-handle" (type (sub resource)))))
+                (alias export $host "host-stream-handle" (type $handle))
+                (instance $decoder (export "session" (type $handle)))
+                (export "stellatune:plugin/decoder@0.1.0" (instance $decoder)))"#,
+        )
+        .expect("the test's text is WebAssembly");
+        let error = verify(&wasm, World::Decoder).expect_err("the session is the host's stream");
+        assert!(error.message().contains("`decoder.session` has to be a resource of its own"), "{error}");
+    }
 }

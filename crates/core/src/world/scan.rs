@@ -325,3 +325,144 @@ fn too_many(what: &str, limit: impl std::fmt::Display) -> Error {
 fn passed_component() -> Error {
     Error::rejected("component-limit", "the component imports, exports or aliases a component as a value")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(text: &str) -> Vec<u8> {
+        wat::parse_str(text).expect("the test's text is WebAssembly")
+    }
+
+    fn refusal(wasm: &[u8]) -> Error {
+        scan(wasm).err().expect("it is refused")
+    }
+
+    fn rule(text: &str) -> Option<&'static str> {
+        scan(&binary(text)).err().and_then(|error| error.rule())
+    }
+
+    #[test]
+    fn what_is_no_component_is_named() {
+        let cases: [(&[u8], &str); 8] = [
+            (b"", "not-wasm"),
+            (b"fLaC", "not-wasm"),
+            (b"\n (component)", "not-wasm"),
+            (b"\0asm\x01\0\0\0", "core-module"),
+            (b"\0asm\x0e\0\x01\0", "component-version"),
+            (b"\x7fELF\x02", "precompiled"),
+            (b"wasmer-universal", "precompiled"),
+            (b"\0asm\x0d\0\x01\0\x63", "invalid-wasm"),
+        ];
+        for (bytes, rule) in cases {
+            assert_eq!(refusal(bytes).rule(), Some(rule), "{bytes:?}");
+        }
+        assert_eq!(refusal(&vec![0; COMPONENT_BYTES + 1]).rule(), Some("component-size"));
+        assert!(scan(&binary("(component)")).is_ok());
+    }
+
+    // L10, L04
+    #[test]
+    fn features_that_are_off_are_refused() {
+        let off = [
+            "(memory 1 1 shared)",
+            "(memory i64 1)",
+            "(memory 1 (pagesize 1))",
+            "(memory 1) (memory 1)",
+            "(type (struct))",
+            "(type (func (param externref)))",
+            "(type $f (func)) (table 1 (ref null $f))",
+            "(tag)",
+            "(rec (type $f (func)) (type (cont $f)))",
+        ];
+        for module in off {
+            let error = refusal(&binary(&format!("(component (core module {module}))")));
+            assert!(
+                error.kind() == ErrorKind::Incompatible || error.rule() == Some("invalid-wasm"),
+                "{module}: {error} {:?}",
+                error.kind()
+            );
+        }
+        for item in ["(type (stream u8))", "(type (future))", "(type (func async))", "(type (list u8 4))"] {
+            assert_eq!(refusal(&binary(&format!("(component {item})"))).kind(), ErrorKind::Incompatible, "{item}");
+        }
+        let on =
+            "(memory 1) (table 2 funcref) (global (mut v128) (v128.const i64x2 0 0)) (type (func (result i32 i32)))
+            (global (export \"g\") i32 (i32.add (i32.const 1) (i32.const 2)))";
+        assert!(scan(&binary(&format!("(component (core module {on}))"))).is_ok());
+    }
+
+    // L02, L04
+    #[test]
+    fn counts_are_bounded() {
+        let repeat = |item: &str, times: u32| format!("(component {})", item.repeat(times as usize));
+        let modules = |item: &str, times: u32| repeat(&format!("(core module {item})"), times);
+        let tables = "(table 1 funcref)".repeat(2);
+        let cases = [
+            (repeat("(type u8)", COMPONENT_ITEMS), repeat("(type u8)", COMPONENT_ITEMS + 1)),
+            (repeat("(component)", COMPONENTS - 1), repeat("(component)", COMPONENTS)),
+            (modules("", MODULES), modules("", MODULES + 1)),
+            (modules("(memory 1)", MEMORIES), modules("(memory 1)", MEMORIES + 1)),
+            (modules(&tables, TABLES / 2), modules(&tables, TABLES / 2 + 1)),
+        ];
+        for (most, more) in cases {
+            assert_eq!(rule(&most), None, "{}", &most[..60]);
+            assert_eq!(rule(&more), Some("component-limit"), "{}", &more[..60]);
+        }
+        let globals = "(global i32 (i32.const 0))".repeat(CORE_ITEMS as usize + 1);
+        assert_eq!(rule(&modules(&globals, 1)), Some("component-limit"));
+        let functions = "(func)".repeat(FUNCTIONS as usize + 1);
+        assert_eq!(rule(&modules(&functions, 1)), Some("component-limit"));
+        let function = format!("(func {})", "nop ".repeat(FUNCTION_BYTES));
+        assert_eq!(rule(&modules(&function, 1)), Some("component-limit"));
+    }
+
+    #[test]
+    fn instances_are_counted_as_often_as_they_are_made() {
+        // Each level instantiates the one inside twice: 2^levels modules.
+        let nested = |levels: usize| {
+            let innermost = "(component (core module $m) (core instance (instantiate $m)))".to_owned();
+            (0..levels).fold(innermost, |inner, _| {
+                let named = inner.replacen("(component", "(component $c", 1);
+                format!("(component {named} (instance (instantiate $c)) (instance (instantiate $c)))")
+            })
+        };
+        assert_eq!(rule(&nested(6)), None);
+        assert_eq!(rule(&nested(20)), Some("component-limit"));
+
+        let by_alias = |times: usize| {
+            let twice = "(instance (instantiate $a)) ".repeat(times);
+            format!(
+                "(component $top (component $m (core module $m) (core instance (instantiate $m)))
+                    (component $n (alias outer $top $m (component $a)) {twice}) (instance (instantiate $n)))"
+            )
+        };
+        assert_eq!(rule(&by_alias(INSTANCES as usize - 1)), None);
+        assert_eq!(rule(&by_alias(INSTANCES as usize + 1)), Some("component-limit"));
+
+        let hidden = [
+            "(component (import \"c\" (component)))",
+            "(component (component $c) (export \"c\" (component $c)))",
+            "(component (import \"i\" (instance $i (export \"c\" (component)))) (alias export $i \"c\" (component)))",
+        ];
+        for text in hidden {
+            assert_eq!(rule(text), Some("component-limit"), "{text}");
+        }
+    }
+
+    // L02
+    #[test]
+    fn deep_types_are_refused_without_deep_recursion() {
+        let mut text = "(component (type $t0 u8)".to_owned();
+        for level in 1..10_000 {
+            text += &format!("(type $t{level} (list $t{}))", level - 1);
+        }
+        assert_eq!(rule(&(text + ")")), Some("invalid-wasm"));
+    }
+
+    #[test]
+    fn names_are_cut_and_escaped() {
+        assert_eq!(short("a\u{1b}[31m"), "a\\u{1b}[31m");
+        assert_eq!(short(&"ä".repeat(200)).chars().count(), 81);
+    }
+}
