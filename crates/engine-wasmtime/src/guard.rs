@@ -248,13 +248,14 @@ fn kind(code: Code) -> TrapKind {
 /// Wasmtime reports breaches of the canonical ABI and of its limits as texts only; the limits are told by theirs,
 /// which the tests of this crate pin to its exact version.
 fn without_code(error: &Error) -> Trap {
-    const LIMITS: [&str; 4] = [
+    const LIMITS: [&str; 5] = [
         "fuel allocated for hostcalls has been exhausted",
+        "store handle limit exceeded",
         "exceeds memory limits",
         "exceeds table limits",
         "resource limit exceeded",
     ];
     let text = format!("{error:#}");
-    let limit = LIMITS.iter().any(|limit| text.contains(limit)) || text.contains("handles");
+    let limit = LIMITS.iter().any(|limit| text.contains(limit));
     Trap::new(if limit { TrapKind::Memory } else { TrapKind::Abi }, text)
 }

@@ -1,6 +1,8 @@
 //! What the tests share: an instance with its control and log, and streams that are bytes in memory.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod wat;
+
 use std::{
     fs,
     path::Path,
@@ -20,32 +22,32 @@ use stellatune_plugin_core::{
 use stellatune_plugin_engine_wasmtime::WasmtimeEngine;
 
 /// Longer than any call here takes on a loaded machine.
-pub const AMPLE: Duration = Duration::from_secs(60);
+pub(crate) const AMPLE: Duration = Duration::from_secs(60);
 
-pub fn engine() -> WasmtimeEngine {
+pub(crate) fn engine() -> WasmtimeEngine {
     WasmtimeEngine::new().expect("this machine can run Wasmtime")
 }
 
 /// A file of the repository.
-pub fn file(path: &str) -> Vec<u8> {
+pub(crate) fn file(path: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-pub fn prebuilt(name: &str) -> Vec<u8> {
+pub(crate) fn prebuilt(name: &str) -> Vec<u8> {
     file(&format!("fixtures/prebuilt/{name}.wasm"))
 }
 
-pub fn load(wasm: &[u8]) -> Result<Arc<dyn Program>, EngineError> {
+pub(crate) fn load(wasm: &[u8]) -> Result<Arc<dyn Program>, EngineError> {
     let engine = engine();
     engine.load(&engine.compile(wasm)?)
 }
 
 /// How an instance is started.
-pub struct Setup {
-    pub services: Services,
-    pub limits: Limits,
-    pub budget: Budget,
+pub(crate) struct Setup {
+    pub(crate) services: Services,
+    pub(crate) limits: Limits,
+    pub(crate) budget: Budget,
 }
 
 impl Default for Setup {
@@ -56,14 +58,14 @@ impl Default for Setup {
 }
 
 impl Setup {
-    pub fn guest_time(guest: Duration) -> Self {
+    pub(crate) fn guest_time(guest: Duration) -> Self {
         let mut setup = Self::default();
         setup.budget.guest = guest;
         setup
     }
 
     /// Starts the component `wasm`, which links.
-    pub fn start(self, wasm: &[u8]) -> Result<Running, Trap> {
+    pub(crate) fn start(self, wasm: &[u8]) -> Result<Running, Trap> {
         let program = load(wasm).expect("the component links");
         let control = Arc::new(CallControl::default());
         let (token, lines) = (CancelToken::default(), Lines::default());
@@ -77,17 +79,17 @@ impl Setup {
 }
 
 /// An instance and what its calls are entered with.
-pub struct Running {
-    pub instance: Box<dyn Instance>,
-    pub control: Arc<CallControl>,
-    pub token: CancelToken,
-    pub budget: Budget,
-    pub lines: Lines,
+pub(crate) struct Running {
+    pub(crate) instance: Box<dyn Instance>,
+    pub(crate) control: Arc<CallControl>,
+    pub(crate) token: CancelToken,
+    pub(crate) budget: Budget,
+    pub(crate) lines: Lines,
 }
 
 impl Running {
     /// Makes one call within the budget.
-    pub fn call<T>(&mut self, call: impl FnOnce(&mut dyn Instance) -> T) -> T {
+    pub(crate) fn call<T>(&mut self, call: impl FnOnce(&mut dyn Instance) -> T) -> T {
         let _scope: CallScope<'_> = self.control.enter(&self.budget, &self.token);
         call(&mut *self.instance)
     }
@@ -95,10 +97,10 @@ impl Running {
 
 /// Lines a guest printed, `true` for stderr.
 #[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<(bool, String)>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<(bool, String)>>>);
 
 impl Lines {
-    pub fn all(&self) -> Vec<(bool, String)> {
+    pub(crate) fn all(&self) -> Vec<(bool, String)> {
         self.0.lock().expect("no test panics while logging").clone()
     }
 }
@@ -110,13 +112,13 @@ impl LogSink for Lines {
 }
 
 /// A seekable stream of bytes in memory.
-pub struct Memory {
+pub(crate) struct Memory {
     bytes: Vec<u8>,
     at: usize,
 }
 
 impl Memory {
-    pub fn boxed(bytes: impl Into<Vec<u8>>) -> Box<dyn HostStream> {
+    pub(crate) fn boxed(bytes: impl Into<Vec<u8>>) -> Box<dyn HostStream> {
         Box::new(Self { bytes: bytes.into(), at: 0 })
     }
 }
@@ -149,7 +151,7 @@ impl HostStream for Memory {
     }
 }
 
-pub fn trap_of<T>(result: CallResult<T>) -> Trap {
+pub(crate) fn trap_of<T>(result: CallResult<T>) -> Trap {
     match result {
         Err(CallError::Trap(trap)) => trap,
         Err(CallError::Plugin(error)) => panic!("the guest refused: {error}"),

@@ -1,0 +1,211 @@
+//! Guests that do not come back: cut at their budget, or from another thread.
+//!
+//! A broken cut would hang; every test here runs beside a watch that ends it. No test looks at how long a cut took.
+
+mod common;
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use common::{
+    AMPLE, Memory, Running, Setup, prebuilt, trap_of,
+    wat::{ALLOC, DISABLE, component, enable, enable_function},
+};
+use stellatune_plugin_core::{
+    control::CallControl,
+    engine::Instance,
+    error::{CallError, CallResult, PluginError, TrapKind},
+    host::HostStream,
+    table::ObjectId,
+    types::{DisableReason, SeekWhence},
+};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+/// Runs a test that hangs when it fails.
+fn watched(test: impl FnOnce() + Send + 'static) {
+    let (done, end) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    if end.recv_timeout(2 * AMPLE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("a guest was not cut");
+    }
+    thread.join().expect("the test passes");
+}
+
+fn open(guest: &mut Running, hint: &str) -> CallResult<ObjectId> {
+    guest.call(|it| it.decoder().unwrap().open(Memory::boxed("12345678"), Some(hint)))
+}
+
+fn kind<T>(result: CallResult<T>) -> TrapKind {
+    trap_of(result).kind
+}
+
+#[test]
+fn every_export_of_a_decoder_is_cut_at_its_budget() {
+    // G01
+    type Call = fn(&mut dyn Instance, ObjectId) -> CallResult<()>;
+    let calls: [(&str, Call); 9] = [
+        ("info", |it, id| it.decoder().unwrap().info(id).map(drop)),
+        ("metadata", |it, id| it.decoder().unwrap().metadata(id).map(drop)),
+        ("read", |it, id| it.decoder().unwrap().read_pcm_f32(id, 1).map(drop)),
+        ("seek", |it, id| it.decoder().unwrap().seek_ms(id, 0)),
+        ("plan", |it, id| it.plan_config(id, "1").map(drop)),
+        ("apply", |it, id| it.apply_config(id, "1")),
+        ("export", |it, id| it.export_state(id).map(drop)),
+        ("import", |it, id| it.import_state(id, "{\"position\":0}")),
+        ("close", |it, id| it.close(id).map_err(CallError::from)),
+    ];
+    watched(move || {
+        for (place, call) in calls {
+            let mut guest = Setup::guest_time(SHORT).start(&prebuilt("edge-decoder")).unwrap();
+            let session = open(&mut guest, &format!("loop-{place}")).unwrap();
+            assert_eq!(kind(guest.call(|it| call(it, session))), TrapKind::Deadline, "{place}");
+        }
+        let mut guest = Setup::guest_time(SHORT).start(&prebuilt("edge-decoder")).unwrap();
+        assert_eq!(kind(open(&mut guest, "loop-open")), TrapKind::Deadline);
+    });
+}
+
+#[test]
+fn hooks_are_cut_at_their_budget() {
+    watched(|| {
+        let mut guest = Setup::guest_time(SHORT).start(&prebuilt("hook-loop-enable")).unwrap();
+        assert_eq!(kind(guest.call(|it| it.enable())), TrapKind::Deadline);
+        let mut guest = Setup::guest_time(SHORT).start(&prebuilt("hook-loop-disable")).unwrap();
+        assert_eq!(kind(guest.call(|it| it.disable(DisableReason::Unload))), TrapKind::Deadline);
+    });
+}
+
+#[test]
+fn a_start_function_is_cut_at_its_budget() {
+    // L06
+    watched(|| {
+        let body = format!("{ALLOC} {DISABLE} {}", enable_function("(i32.const 0)"));
+        let wasm = component(&format!(
+            "(memory (export \"memory\") 1) {body} (start $s) (func $s (loop $again (br $again)))"
+        ));
+        let trap = Setup::guest_time(SHORT).start(&wasm).map(|_| ()).unwrap_err();
+        assert_eq!(trap.kind, TrapKind::Deadline, "{trap}");
+    });
+}
+
+#[test]
+fn bulk_operations_are_cut_between_one_and_the_next() {
+    // G02
+    watched(|| {
+        let wasm = enable(
+            "(drop (memory.grow (i32.const 1000))) (loop $again
+                (memory.fill (i32.const 0) (i32.const 0) (i32.const 65536000)) (br $again)) (i32.const 0)",
+        );
+        let mut guest = Setup::guest_time(SHORT).start(&wasm).unwrap();
+        assert_eq!(kind(guest.call(|it| it.enable())), TrapKind::Deadline);
+    });
+}
+
+#[test]
+fn a_loop_around_host_calls_is_cut() {
+    watched(|| {
+        for hint in ["spin", "flood"] {
+            let mut guest = Setup::guest_time(SHORT).start(&prebuilt("edge-decoder")).unwrap();
+            let session = open(&mut guest, hint).unwrap();
+            let read = guest.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1));
+            assert_eq!(kind(read), TrapKind::Deadline, "{hint}");
+        }
+    });
+}
+
+#[test]
+fn a_sleep_is_cut_at_the_wall_budget() {
+    // G20
+    watched(|| {
+        let mut setup = Setup::default();
+        setup.budget.wall = SHORT;
+        let mut guest = setup.start(&prebuilt("edge-decoder")).unwrap();
+        let session = open(&mut guest, "sleep").unwrap();
+        let read = guest.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1));
+        assert_eq!(kind(read), TrapKind::Deadline);
+    });
+}
+
+#[test]
+fn an_idle_clock_starts_again() {
+    watched(|| {
+        thread::sleep(Duration::from_millis(1500));
+        let mut guest = Setup::guest_time(SHORT).start(&enable("(loop $again (br $again)) (i32.const 0)")).unwrap();
+        assert_eq!(kind(guest.call(|it| it.enable())), TrapKind::Deadline);
+    });
+}
+
+#[test]
+fn a_running_guest_is_cancelled_from_another_thread() {
+    watched(|| {
+        let mut guest = Setup::default().start(&enable("(loop $again (br $again)) (i32.const 0)")).unwrap();
+        let (control, token) = (Arc::clone(&guest.control), guest.token.clone());
+        let other = thread::spawn(move || {
+            thread::sleep(SHORT);
+            control.cancel(&token);
+        });
+        assert_eq!(kind(guest.call(|it| it.enable())), TrapKind::Cancelled);
+        other.join().unwrap();
+    });
+}
+
+/// Tells that a read has come, and never answers it.
+struct Silent(mpsc::Sender<()>);
+
+impl HostStream for Silent {
+    fn read(&mut self, _: u32, control: &Arc<CallControl>) -> CallResult<Vec<u8>> {
+        let _ = self.0.send(());
+        let nothing = control.wait(None, || None::<()>)?;
+        panic!("a wait without an end came to {nothing:?}");
+    }
+
+    fn seek(&mut self, _: i64, _: SeekWhence, _: &Arc<CallControl>) -> CallResult<u64> {
+        Err(PluginError::Unsupported("goes forward only".into()).into())
+    }
+
+    fn tell(&mut self, _: &Arc<CallControl>) -> CallResult<u64> {
+        Ok(0)
+    }
+
+    fn size(&mut self, _: &Arc<CallControl>) -> CallResult<u64> {
+        Err(PluginError::Unsupported("not known".into()).into())
+    }
+}
+
+#[test]
+fn a_guest_in_a_blocked_host_call_is_cancelled() {
+    watched(|| {
+        let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+        let (reading, blocked) = mpsc::channel();
+        let stream = Box::new(Silent(reading));
+        let session = guest.call(|it| it.decoder().unwrap().open(stream, None)).unwrap();
+        let control = Arc::clone(&guest.control);
+        let other = thread::spawn(move || {
+            blocked.recv().unwrap();
+            control.stop();
+        });
+        let read = guest.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1));
+        assert_eq!(kind(read), TrapKind::Cancelled);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn cutting_one_guest_leaves_the_others_running() {
+    watched(|| {
+        let mut good = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+        let session = open(&mut good, "echo").unwrap();
+        for _ in 0..3 {
+            let mut bad = Setup::guest_time(SHORT).start(&prebuilt("hook-loop-enable")).unwrap();
+            assert_eq!(kind(bad.call(|it| it.enable())), TrapKind::Deadline);
+            assert!(good.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1)).is_ok());
+        }
+    });
+}
