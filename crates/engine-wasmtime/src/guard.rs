@@ -19,7 +19,7 @@ use stellatune_plugin_core::{
     error::{Trap, TrapKind},
     limits::Limits,
 };
-use wasmtime::{Engine, Error, ResourceLimiter, Store, Trap as Code, UpdateDeadline};
+use wasmtime::{Error, ResourceLimiter, Store, Trap as Code, UpdateDeadline};
 
 use crate::program::State;
 
@@ -37,7 +37,7 @@ const MEMORIES: usize = 8;
 /// Tables of a store. Toolchains emit one for each core instance that has function pointers.
 const TABLES: usize = 32;
 
-/// Advances the epoch of an engine while calls are made.
+/// Ticks while calls are made: advances the epoch of an engine.
 ///
 /// Entering and leaving a call costs an atomic addition each; the thread that ticks notices both by itself.
 pub(crate) struct Clock {
@@ -51,15 +51,15 @@ pub(crate) struct Clock {
 pub(crate) struct Ticking<'a>(&'a Clock);
 
 impl Clock {
-    /// Starts the clock of `engine`, whose thread lives as long as the process.
-    pub(crate) fn start(engine: Engine) -> io::Result<&'static Self> {
+    /// Starts a clock, whose thread lives as long as the process.
+    pub(crate) fn start(tick: impl Fn() + Send + 'static) -> io::Result<&'static Self> {
         let clock: &'static Self = Box::leak(Box::new(Self {
             entered: AtomicU64::new(0),
             left: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             thread: OnceLock::new(),
         }));
-        let thread = thread::Builder::new().name("wasmtime-epoch".into()).spawn(move || clock.run(&engine))?;
+        let thread = thread::Builder::new().name("wasmtime-epoch".into()).spawn(move || clock.run(tick))?;
         clock.thread.get_or_init(|| thread.thread().clone());
         Ok(clock)
     }
@@ -81,11 +81,11 @@ impl Clock {
         }
     }
 
-    fn run(&self, engine: &Engine) {
+    fn run(&self, tick: impl Fn()) {
         let (mut seen, mut idle) = (0, 0);
         loop {
             thread::sleep(TICK);
-            engine.increment_epoch();
+            tick();
             let entered = self.entered.load(Ordering::SeqCst);
             let busy = entered != seen || entered != self.left.load(Ordering::SeqCst);
             seen = entered;
@@ -258,4 +258,47 @@ fn without_code(error: &Error) -> Trap {
     let text = format!("{error:#}");
     let limit = LIMITS.iter().any(|limit| text.contains(limit));
     Trap::new(if limit { TrapKind::Memory } else { TrapKind::Abi }, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn wait_until(what: &str, mut come: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !come() {
+            assert!(began.elapsed() < Duration::from_secs(60), "never came: {what}");
+            thread::sleep(TICK);
+        }
+    }
+
+    #[test]
+    fn a_clock_ticks_during_calls_and_rests_without_them() {
+        let ticks = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&ticks);
+        let clock = Clock::start(move || _ = counter.fetch_add(1, Ordering::SeqCst)).expect("threads can be started");
+        for _ in 0..2 {
+            let call = clock.enter();
+            let entered = ticks.load(Ordering::SeqCst);
+            wait_until("ticks during a call", || ticks.load(Ordering::SeqCst) > entered + u64::from(IDLE_TICKS) + 1);
+            drop(call);
+            wait_until("rest after it", || clock.stopped.load(Ordering::SeqCst));
+            let resting = ticks.load(Ordering::SeqCst);
+            thread::sleep(8 * TICK);
+            assert_eq!(ticks.load(Ordering::SeqCst), resting);
+        }
+    }
+
+    #[test]
+    fn an_account_takes_only_what_fits() {
+        let mut account = Account { used: 0, most: 10 };
+        assert!(account.grow(0, 6, None));
+        assert!(!account.grow(0, 5, None));
+        assert!(!account.grow(6, 9, Some(8)));
+        assert!(account.grow(6, 10, Some(10)));
+        assert!(!account.grow(0, usize::MAX, None));
+        assert_eq!(account.used, 10);
+    }
 }

@@ -59,10 +59,7 @@ impl Guest {
     }
 
     /// Enters the guest, unless it is gone.
-    fn enter<R>(
-        &mut self,
-        call: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<R>,
-    ) -> Result<R, Trap> {
+    fn enter<R>(&mut self, call: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<R>) -> Result<R, Trap> {
         if let Some(trap) = &self.gone {
             return Err(trap.clone());
         }

@@ -113,7 +113,8 @@ impl Shared {
     fn new() -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&config())?;
         let linker = imports::linker(&engine)?;
-        let clock = Clock::start(engine.clone())?;
+        let ticking = engine.clone();
+        let clock = Clock::start(move || ticking.increment_epoch())?;
         Ok(Self { id: id(&engine), engine, linker, clock })
     }
 }

@@ -87,8 +87,12 @@ macro_rules! interfaces {
 
             fn load(&self, store: &mut Store<State>, instance: &wasmtime::component::Instance) -> wasmtime::Result<Exports> {
                 Ok(Exports {
-                    lifecycle: self.lifecycle.load(&mut *store, instance)?,
-                    $($interface: self.$interface.as_ref().map(|it| it.load(&mut *store, instance)).transpose()?,)+
+                    lifecycle: typed("lifecycle", self.lifecycle.load(&mut *store, instance))?,
+                    $($interface: self
+                        .$interface
+                        .as_ref()
+                        .map(|it| typed(stringify!($interface), it.load(&mut *store, instance)))
+                        .transpose()?,)+
                 })
             }
         }
@@ -107,8 +111,17 @@ macro_rules! interfaces {
 interfaces!(decoder, source, lyrics, output_sink, dsp);
 
 fn exports(component: &InstancePre<State>, interface: &str) -> bool {
-    let name = format!("stellatune:plugin/{}@0.1.0", interface.replace('_', "-"));
-    component.component().get_export_index(None, &name).is_some()
+    component.component().get_export_index(None, name(interface)).is_some()
+}
+
+/// Says which export is of another type. Core has compared the types before, so that this is its second line.
+fn typed<T>(interface: &str, guest: wasmtime::Result<T>) -> wasmtime::Result<T> {
+    guest.map_err(|error| error.context(format!("the export {} is not what the contract says", name(interface))))
+}
+
+/// The name of a Rust module's interface.
+fn name(interface: &str) -> String {
+    format!("stellatune:plugin/{}@0.1.0", interface.replace('_', "-"))
 }
 
 fn not_exported(interface: &str) -> wasmtime::Error {

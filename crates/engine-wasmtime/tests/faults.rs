@@ -1,4 +1,5 @@
 //! What ends a guest, and as which kind of trap; and what is refused before one starts.
+#![allow(clippy::unwrap_used, reason = "what is unwrapped is expected by the test")]
 
 mod common;
 
@@ -363,6 +364,29 @@ fn imports_that_no_host_offers_are_named() {
     let error = load(&unknown).map(|_| ()).unwrap_err();
     assert_eq!(error.phase, Phase::Link);
     assert!(error.message.contains("acme:player/secrets@1.0.0") && error.message.contains("read"), "{error}");
+}
+
+#[test]
+fn exports_that_are_missing_or_of_another_type_are_named() {
+    // L08
+    let module = "(core module $m (func (export \"f\") (result i32) (i32.const 0))) (core instance $i (instantiate $m))
+        (func $f (result u32) (canon lift (core func $i \"f\")))";
+    let exporting = |functions: &str| {
+        let text = format!(
+            "(component {module} (instance $l {functions})
+                (export \"stellatune:plugin/lifecycle@0.1.0\" (instance $l)))"
+        );
+        wat::parse_str(text).unwrap()
+    };
+    for (functions, missing) in [("", "on-enable"), ("(export \"on-enable\" (func $f))", "on-disable")] {
+        let error = load(&exporting(functions)).map(|_| ()).unwrap_err();
+        assert_eq!((error.phase, error.message.contains(missing)), (Phase::Link, true), "{error}");
+    }
+    let error = load(&wat::parse_str("(component)").unwrap()).map(|_| ()).unwrap_err();
+    assert_eq!((error.phase, error.message.contains("stellatune:plugin/lifecycle")), (Phase::Link, true), "{error}");
+
+    let trap = starting(&exporting("(export \"on-enable\" (func $f)) (export \"on-disable\" (func $f))"));
+    assert_eq!((trap.kind, trap.message.contains("stellatune:plugin/lifecycle")), (TrapKind::Abi, true), "{trap}");
 }
 
 #[test]

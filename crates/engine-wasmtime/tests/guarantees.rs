@@ -16,11 +16,8 @@ fn the_documented_guarantees_are_the_engine_s() {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     let engine = common::engine();
-    let promised: Vec<Vec<&str>> = engine
-        .guarantees()
-        .iter()
-        .map(|it| vec![it.name, if it.held { "yes" } else { "no" }, it.how])
-        .collect();
+    let promised: Vec<Vec<&str>> =
+        engine.guarantees().iter().map(|it| vec![it.name, if it.held { "yes" } else { "no" }, it.how]).collect();
     assert_eq!(documented, promised);
 }
 

@@ -66,7 +66,8 @@ fn a_refusal_keeps_its_case_and_the_guest_lives_on() {
     let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
     let refused = guest.call(|it| it.decoder().unwrap().open(Memory::boxed("12345678"), Some("refuse-denied")));
     assert_eq!(refused, Err(PluginError::Denied("asked for denied".into()).into()));
-    let session = guest.call(|it| it.decoder().unwrap().open(Memory::boxed("12345678"), Some("error-timeout"))).unwrap();
+    let session =
+        guest.call(|it| it.decoder().unwrap().open(Memory::boxed("12345678"), Some("error-timeout"))).unwrap();
     let read = guest.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1));
     assert_eq!(read, Err(PluginError::Timeout("asked for timeout".into()).into()));
 }
@@ -74,7 +75,8 @@ fn a_refusal_keeps_its_case_and_the_guest_lives_on() {
 #[test]
 fn sessions_share_an_instance_and_end_one_by_one() {
     let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
-    let open = |it: &mut dyn stellatune_plugin_core::engine::Instance| it.decoder().unwrap().open(Memory::boxed("ab"), None);
+    let open =
+        |it: &mut dyn stellatune_plugin_core::engine::Instance| it.decoder().unwrap().open(Memory::boxed("ab"), None);
     let (first, second) = (guest.call(open).unwrap(), guest.call(open).unwrap());
     let sessions = |guest: &mut common::Running, session| {
         let metadata = guest.call(|it| it.decoder().unwrap().metadata(session)).unwrap();
@@ -109,7 +111,8 @@ fn the_tail_reaches_the_object_it_names() {
 #[test]
 fn every_call_of_a_stream_reaches_the_host() {
     let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
-    let session = guest.call(|it| it.decoder().unwrap().open(Memory::boxed("0123456789"), Some("stream-facts"))).unwrap();
+    let session =
+        guest.call(|it| it.decoder().unwrap().open(Memory::boxed("0123456789"), Some("stream-facts"))).unwrap();
     let extras = guest.call(|it| it.decoder().unwrap().metadata(session)).unwrap().extras;
     let fact = |key: &str| extras.iter().find(|extra| extra.key == key).map(|extra| extra.value.clone());
     let text = |text: &str| Some(MetadataValue::Text(text.into()));

@@ -15,8 +15,7 @@ pub(crate) fn enable_function(body: &str) -> String {
 }
 
 /// The core function `realloc`, which gives out one fixed place.
-pub(crate) const ALLOC: &str =
-    "(func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 1024))";
+pub(crate) const ALLOC: &str = "(func (export \"realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 1024))";
 
 /// The core function `disable`, which succeeds if the memory's first bytes are zero.
 pub(crate) const DISABLE: &str = "(func (export \"disable\") (param i32) (result i32) (i32.const 0))";
