@@ -1,1 +1,41 @@
-//! facade
+#![doc = include_str!("../README.md")]
+
+use std::sync::Arc;
+
+pub use stellatune_plugin_core::{
+    actor::Canceller,
+    engine::{Engine, EngineId, Guarantee},
+    error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
+    event::Event,
+    host::{HostStream, Http, Services, Sidecars, Streams},
+    install::Installed,
+    limits::{Budget, Budgets, Limits},
+    manifest, registry,
+    registry::BundledPackage,
+    route::RouteKey,
+    runtime::{Decoder, DecoderChoice, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir},
+    services::stream::Input,
+    types,
+};
+
+/// The names of the engines compiled in, the default one first.
+pub fn engines() -> &'static [&'static str] {
+    &[
+        #[cfg(feature = "wasmtime")]
+        "wasmtime",
+    ]
+}
+
+/// The engine of that name, or the default one.
+///
+/// # Errors
+/// `unsupported`: no such engine is compiled in. `internal`: it cannot run on this machine.
+pub fn engine(name: Option<&str>) -> Result<Arc<dyn Engine>> {
+    let name = name.or_else(|| engines().first().copied()).unwrap_or("none");
+    match name {
+        #[cfg(feature = "wasmtime")]
+        "wasmtime" => Ok(Arc::new(stellatune_plugin_engine_wasmtime::WasmtimeEngine::new()?)),
+        _ => Err(Error::new(ErrorKind::Unsupported, format!("the engine `{name}` is not compiled in"))
+            .help(format!("this build has: {}", engines().join(", ")))),
+    }
+}

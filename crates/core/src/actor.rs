@@ -360,7 +360,8 @@ impl Guest {
 
     fn disable(&mut self, reason: DisableReason) {
         let (operation, token) = ("on-disable", CancelToken::default());
-        let Err(error) = self.raw_call(operation, CallClass::Disable, &token, |instance| instance.disable(reason)) else {
+        let Err(error) = self.raw_call(operation, CallClass::Disable, &token, |instance| instance.disable(reason))
+        else {
             return;
         };
         tracing::warn!(operation, "the plugin's disable hook failed: {error}");
@@ -382,7 +383,8 @@ fn run(
 ) {
     let _gone = Gone(shared);
     let Setup { plugin_id, component_id, instance, services, limits, budgets, events, log } = setup;
-    let span = tracing::info_span!("guest", plugin = plugin_id, component = component_id, instance);
+    // At `error`, so that its fields are there at every log level.
+    let span = tracing::error_span!("guest", plugin = plugin_id, component = component_id, instance);
     let _entered = span.enter();
     let control = Arc::clone(&shared.control);
     let host = Host::new(services, &limits, Arc::clone(&control), log);
@@ -391,8 +393,7 @@ fn run(
     let started = program.start(host, &limits, Arc::clone(&control));
     drop(scope);
     let shared = Arc::clone(shared);
-    let mut guest =
-        Guest { instance: started, objects: Vec::new(), shared, plugin_id, component_id, budgets, events };
+    let mut guest = Guest { instance: started, objects: Vec::new(), shared, plugin_id, component_id, budgets, events };
     if let Err(trap) = &guest.instance {
         let trap = trap.clone();
         let error = Error::from(trap.clone()).plugin(guest.plugin_id.clone()).during("start");
@@ -404,10 +405,9 @@ fn run(
         let _ = ready.send(Err(error));
         return;
     }
-    let _ = guest.events.send(Event::Started {
-        plugin_id: guest.plugin_id.clone(),
-        component_id: guest.component_id.clone(),
-    });
+    let _ = guest
+        .events
+        .send(Event::Started { plugin_id: guest.plugin_id.clone(), component_id: guest.component_id.clone() });
     let _ = ready.send(Ok(()));
     serve(&mut guest, queue);
     guest.end();
@@ -456,7 +456,10 @@ fn thread_name(component_id: &str) -> String {
 pub(crate) mod tests {
     use super::*;
     use crate::{
-        engine::{Engine, fake::{Call, FakeEngine, Verdict}},
+        engine::{
+            Engine,
+            fake::{Call, FakeEngine, Verdict},
+        },
         error::PluginError,
         services::stream::Input,
     };
@@ -581,7 +584,8 @@ pub(crate) mod tests {
             })
         };
         let blocked = block_on(session.run(|guest, session, token| {
-            guest.call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
+            guest
+                .call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
         }));
         assert_eq!(blocked.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
         assert!(teardown.join().unwrap());
@@ -603,7 +607,8 @@ pub(crate) mod tests {
         });
         let began = Instant::now();
         let blocked = block_on(session.run(|guest, session, token| {
-            guest.call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
+            guest
+                .call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
         }));
         assert_eq!(blocked.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
         assert!(began.elapsed() >= Duration::from_millis(15), "only its own canceller ends it");
@@ -635,7 +640,8 @@ pub(crate) mod tests {
             })
         };
         let blocked = block_on(session.run(|guest, session, token| {
-            guest.call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
+            guest
+                .call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
         }));
         assert!(blocked.is_err());
         assert!(flood.join().unwrap());

@@ -31,3 +31,7 @@ pub mod install;
 pub mod registry;
 
 pub mod route;
+
+pub mod actor;
+
+mod schedule;

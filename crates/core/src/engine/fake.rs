@@ -15,9 +15,7 @@ use crate::{
     host::{Host, HostStream},
     limits::Limits,
     table::{ObjectId, Table},
-    types::{
-        ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, DisableReason, MediaMetadata, PcmF32Chunk,
-    },
+    types::{ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, DisableReason, MediaMetadata, PcmF32Chunk},
 };
 
 /// One call of a decoder guest.

@@ -9,7 +9,9 @@ use crate::{
     error::{CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     host::HostStream,
     limits::CallClass,
-    route::RouteKey,
+    manifest::AbilityKind,
+    registry::Snapshot,
+    route::{self, RouteKey, Selector},
     table::ObjectId,
     types::{DecoderInfo, MediaMetadata, PcmF32Chunk},
 };
@@ -245,8 +247,43 @@ fn decoder(instance: &mut dyn Instance) -> CallResult<&mut dyn crate::capability
         .ok_or_else(|| PluginError::Unsupported("the component has no decoder".into()).into())
 }
 
-/// A caller that forces a decoder which is not there.
-pub(super) fn no_decoder(what: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("no decoder plugin {what}"))
-        .help("`stellatune plugin list` shows what is installed; enable or install a plugin for this format")
+/// Which decoder opens a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DecoderChoice {
+    /// The installed decoder that knows the extension best, then the next.
+    #[default]
+    Auto,
+    /// This one and no other.
+    Named(Selector),
+}
+
+impl DecoderChoice {
+    /// The decoders to try in turn; at least one.
+    pub(super) fn routes(&self, snapshot: &Snapshot, ext: Option<&str>) -> Result<Vec<RouteKey>> {
+        let routes: Vec<_> = match self {
+            Self::Named(selector) => vec![route::forced(snapshot, AbilityKind::Decoder, selector)?],
+            Self::Auto => {
+                let candidates = route::decoders(snapshot, ext, route::Input::LocalFile);
+                candidates.into_iter().map(|candidate| candidate.route).collect()
+            }
+        };
+        if routes.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, "no decoder plugin is installed and enabled")
+                .during("decoder.open")
+                .help("install or enable one; `stellatune plugin list` shows what is there"));
+        }
+        Ok(routes)
+    }
+}
+
+/// What the caller is told when no candidate opened the stream.
+pub(super) fn refused(mut errors: Vec<(RouteKey, Error)>) -> Error {
+    if errors.len() == 1
+        && let Some((_, error)) = errors.pop()
+    {
+        return error;
+    }
+    let texts: Vec<_> = errors.iter().map(|(route, error)| format!("{route}: {error}")).collect();
+    Error::new(ErrorKind::PluginError, format!("no decoder plugin could open the stream: {}", texts.join("; ")))
+        .during("decoder.open")
 }

@@ -1,45 +1,24 @@
 //! Guest lines as `tracing` events.
 
-use std::sync::Arc;
-
 use tracing::Level;
 
 use super::LogSink;
 
-/// Passes guest lines to `tracing`, target `stellatune::guest`, with the fields `plugin`, `component` and `instance`.
+/// Passes guest lines to `tracing`, target `stellatune::guest`. The span around says whose they are.
 ///
 /// A line is at `warn` if it came from stderr and at `info` from stdout, unless it begins with a level
 /// (docs/logging.md).
-#[derive(Clone, Debug)]
-pub struct TracingLog {
-    plugin: Arc<str>,
-    component: Arc<str>,
-    instance: u64,
-}
-
-impl TracingLog {
-    /// For the lines of one instance; `instance` counts the instances of a component.
-    pub fn new(plugin: impl Into<Arc<str>>, component: impl Into<Arc<str>>, instance: u64) -> Self {
-        Self { plugin: plugin.into(), component: component.into(), instance }
-    }
-}
+#[derive(Clone, Copy, Debug)]
+pub struct TracingLog;
 
 impl LogSink for TracingLog {
     fn line(&mut self, error_output: bool, text: &str) {
         let (asked, text) = split_level(text);
         let level = asked.unwrap_or(if error_output { Level::WARN } else { Level::INFO });
-        let Self { plugin, component, instance } = self;
         // The level of a tracing event is part of its static description, hence one event each.
         macro_rules! event {
             ($level:ident) => {
-                tracing::event!(
-                    target: "stellatune::guest",
-                    Level::$level,
-                    plugin = &**plugin,
-                    component = &**component,
-                    instance,
-                    "{text}"
-                )
+                tracing::event!(target: "stellatune::guest", Level::$level, "{text}")
             };
         }
         match level {
@@ -77,6 +56,8 @@ fn split_level(line: &str) -> (Option<Level>, &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use parking_lot::Mutex;
     use tracing::{
         Event, Metadata, Subscriber,
@@ -101,15 +82,15 @@ mod tests {
     }
 
     #[test]
-    fn an_event_carries_level_and_fields() {
+    fn an_event_carries_its_level() {
         let seen = Recorder::default();
         tracing::subscriber::with_default(seen.clone(), || {
-            let mut log = TracingLog::new("org.example", "decoder", 2);
+            let mut log = TracingLog;
             log.line(true, "careful");
             log.line(false, "hello");
             log.line(true, "debug: {not a format}");
         });
-        let fields = |text: &str| format!("message={text} plugin=\"org.example\" component=\"decoder\" instance=2 ");
+        let fields = |text: &str| format!("message={text} ");
         assert_eq!(
             *seen.0.lock(),
             [

@@ -1,6 +1,4 @@
 //! Each rule of the subset, without an engine.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     thread,
     time::{Duration, Instant},

@@ -28,9 +28,10 @@ use crate::{
 /// Where the encoded bytes of a track come from.
 ///
 /// Each [`open`](Self::open) starts at the first byte. What only goes forward can be opened again until a byte of it
-/// was read; one reader feeds one stream at a time.
+/// was read; one reader feeds one stream at a time. Cheap to clone; clones share the reader.
+#[derive(Clone)]
 pub struct Input {
-    source: Source,
+    source: Arc<Source>,
     ext: Option<String>,
 }
 
@@ -46,22 +47,22 @@ impl Input {
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let ext = path.extension().and_then(|ext| normalise(&ext.to_string_lossy()));
-        Self { source: Source::Path(path, OnceLock::new()), ext }
+        Self { source: Arc::new(Source::Path(path, OnceLock::new())), ext }
     }
 
     /// Bytes in memory.
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self { source: Source::Bytes(bytes.into()), ext: None }
+        Self { source: Arc::new(Source::Bytes(bytes.into())), ext: None }
     }
 
     /// A reader that can seek, read from its first byte wherever it stands. Its reads may block.
     pub fn reader(reader: impl Read + Seek + Send + 'static) -> Self {
-        Self { source: Source::Reader(Pump::seekable(Box::new(reader))), ext: None }
+        Self { source: Arc::new(Source::Reader(Pump::seekable(Box::new(reader)))), ext: None }
     }
 
     /// A reader that only goes forward, from where it stands. Its reads may block.
     pub fn forward(reader: impl Read + Send + 'static) -> Self {
-        Self { source: Source::Reader(Pump::forward(Box::new(reader))), ext: None }
+        Self { source: Arc::new(Source::Reader(Pump::forward(Box::new(reader)))), ext: None }
     }
 
     /// Names the extension decoders are chosen by, such as `flac`.
@@ -83,7 +84,7 @@ impl Input {
     /// nor a pipe, `Busy` while an earlier stream of a reader or a pipe lives, and `Unsupported` for a second stream
     /// of what only goes forward or was left behind blocked.
     pub fn open(&self) -> Result<Box<dyn HostStream>> {
-        Ok(match &self.source {
+        Ok(match &*self.source {
             Source::Path(path, pipe) => open_path(path, pipe)?,
             Source::Bytes(bytes) => Box::new(BytesStream::new(Arc::clone(bytes))),
             Source::Reader(pump) => Box::new(pump.open()?),

@@ -1,6 +1,4 @@
 //! The semantics of plugin contract 3.1, for each kind of stream.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     io::{Cursor, Write},
     sync::mpsc::{self, Receiver},
