@@ -128,11 +128,6 @@ impl Actor {
         }
     }
 
-    /// Cuts the call in flight that was entered with `token`.
-    pub(crate) fn cancel(&self, token: &CancelToken) {
-        self.shared.control.cancel(token);
-    }
-
     /// Whether new sessions can be opened here.
     pub(crate) fn is_usable(&self) -> bool {
         *self.shared.life.lock() == Life::Running && !self.shared.ending.load(Ordering::Acquire)

@@ -19,6 +19,7 @@ pub mod capability;
 
 pub mod engine;
 
+pub mod cache;
 pub mod manifest;
 pub mod package;
 pub mod receipt;
@@ -35,3 +36,5 @@ pub mod route;
 pub mod actor;
 
 mod schedule;
+
+pub mod runtime;

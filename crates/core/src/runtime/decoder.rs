@@ -238,13 +238,12 @@ fn lie(what: String) -> crate::error::CallError {
 }
 
 fn append(samples: &mut Vec<f32>, bytes: &[u8]) {
-    samples.extend(bytes.chunks_exact(4).map(|sample| f32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]])));
+    samples
+        .extend(bytes.chunks_exact(4).map(|sample| f32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]])));
 }
 
 fn decoder(instance: &mut dyn Instance) -> CallResult<&mut dyn crate::capability::Decoder> {
-    instance
-        .decoder()
-        .ok_or_else(|| PluginError::Unsupported("the component has no decoder".into()).into())
+    instance.decoder().ok_or_else(|| PluginError::Unsupported("the component has no decoder".into()).into())
 }
 
 /// Which decoder opens a stream.

@@ -8,12 +8,7 @@ mod builder;
 mod components;
 mod decoder;
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use parking_lot::RwLock;
 use tokio::sync::{broadcast, oneshot};
