@@ -29,26 +29,37 @@
 #[macro_export]
 macro_rules! export {
     (lifecycle: $hooks:ty, $($ability:ident: $implementation:ty),+ $(,)?) => {
-        const _: () = {
-            type Export = $crate::glue::LifecycleExport<$hooks>;
-            $crate::bindings::lifecycle::export_lifecycle!(
-                Export with_types_in $crate::bindings::lifecycle
-            );
-        };
-        $($crate::__export_ability!($ability: $implementation);)+
+        $crate::__export_one!(lifecycle: $hooks);
+        $($crate::__export_one!($ability: $implementation);)+
     };
     ($($ability:ident: $implementation:ty),+ $(,)?) => {
         $crate::export!(lifecycle: $crate::NoHooks, $($ability: $implementation),+);
     };
 }
 
+// Only WebAssembly's linker knows what to do with the exports; elsewhere, where authors run their tests, the types are
+// checked all the same.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __export_ability {
+macro_rules! __export_one {
+    (lifecycle: $implementation:ty) => {
+        const _: () = {
+            type Export = $crate::glue::LifecycleExport<$implementation>;
+            #[cfg(target_arch = "wasm32")]
+            $crate::bindings::lifecycle::export_lifecycle!(
+                Export with_types_in $crate::bindings::lifecycle
+            );
+            #[cfg(not(target_arch = "wasm32"))]
+            $crate::glue::check_lifecycle::<Export>();
+        };
+    };
     (decoder: $implementation:ty) => {
         const _: () = {
             type Export = $crate::glue::DecoderExport<$implementation>;
+            #[cfg(target_arch = "wasm32")]
     $crate::bindings::decoder::export_decoder!(Export with_types_in $crate::bindings::decoder);
+            #[cfg(not(target_arch = "wasm32"))]
+            $crate::glue::check_decoder::<Export>();
         };
     };
 }

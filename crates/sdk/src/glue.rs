@@ -85,6 +85,12 @@ impl<D: Decoder> decoder_export::GuestSession for Open<D> {
     }
 }
 
+/// Compiles if `T` can be exported.
+pub const fn check_lifecycle<T: lifecycle_export::Guest>() {}
+
+/// Compiles if `T` can be exported.
+pub const fn check_decoder<T: decoder_export::Guest>() {}
+
 /// An object behind a resource, until the host closes it.
 #[derive(Debug)]
 pub struct Open<T>(RefCell<Option<T>>);

@@ -1,64 +1,75 @@
-//! The INFO list of a WAV file: tags that stand in a chunk before or behind the audio. Nothing of the audio itself.
+//! The INFO list of a WAV file: tags that stand in a chunk before or behind the audio, which Symphonia's reader passes
+//! over. Nothing of the audio itself.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
-use stellatune_plugin_sdk::{HostStream, Result};
+use stellatune_plugin_sdk::Result;
+use symphonia::core::io::{MediaSourceStream, ReadBytes, SeekBuffered};
 
 /// Chunks looked at before giving up on the file.
 const MAX_CHUNKS: usize = 64;
-/// Bytes of INFO lists that are read; more is cut off.
-const MAX_INFO_BYTES: u32 = 1 << 20;
+/// Bytes of an INFO list that are read; more is cut off.
+const MAX_INFO_BYTES: u64 = 1 << 20;
+/// How far the reader can go back without seeking, with its standard buffer. A seek may be a request over the network.
+const REACH: u64 = 32 << 10;
 
-/// The entries of the INFO lists, four-letter key and text, in file order; none if the stream is no WAV file. Leaves
-/// the stream anywhere.
-pub(crate) fn info(input: &mut HostStream) -> Result<Vec<(String, String)>> {
-    let mut entries = Vec::new();
-    input.seek_to(0)?;
-    let Some(header) = read::<12>(input)? else { return Ok(entries) };
-    if &header[..4] != b"RIFF" || &header[8..] != b"WAVE" {
-        return Ok(entries);
+/// The entries of the INFO lists, four-letter key and text, in file order. Takes a stream at its start, and leaves it
+/// there. `end` is its size if it can seek; without, only the first [`REACH`] bytes are looked at.
+pub(crate) fn info(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Vec<(String, String)>> {
+    let entries = scan(stream, end);
+    if stream.seek_buffered(0) != 0 {
+        stream.seek(SeekFrom::Start(0))?;
     }
+    entries
+}
+
+fn scan(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Vec<(String, String)>> {
+    let mut entries = Vec::new();
+    // Behind `RIFF`, a size and `WAVE`.
     let mut position = 12u64;
     for _ in 0..MAX_CHUNKS {
-        input.seek_to(position)?;
-        let Some((id, size)) = chunk_header(input)? else { break };
-        if &id == b"LIST" {
-            entries.extend(list(input, size)?);
+        if position + 8 <= REACH {
+            let mut passed = [0; 1024];
+            while stream.pos() < position {
+                let count = (position - stream.pos()).min(passed.len() as u64) as usize;
+                if stream.read(&mut passed[..count])? == 0 {
+                    return Ok(entries);
+                }
+            }
+        } else if end.is_some_and(|end| position + 8 <= end) {
+            stream.seek(SeekFrom::Start(position))?;
+        } else {
+            break;
         }
-        position += 8 + u64::from(size) + u64::from(size % 2);
+        let mut header = [0; 8];
+        match stream.read_exact(&mut header) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error.into()),
+        }
+        let [id @ .., a, b, c, d] = header;
+        let size = u64::from(u32::from_le_bytes([a, b, c, d]));
+        position += 8;
+        if &id == b"LIST" && (end.is_some() || position + size <= REACH) {
+            let mut bytes = Vec::new();
+            stream.by_ref().take(size.min(MAX_INFO_BYTES)).read_to_end(&mut bytes)?;
+            list(&bytes, &mut entries);
+        }
+        position += size + size % 2;
     }
     Ok(entries)
 }
 
-fn list(input: &mut HostStream, size: u32) -> Result<Vec<(String, String)>> {
-    let mut bytes = Vec::new();
-    input.take(u64::from(size.min(MAX_INFO_BYTES))).read_to_end(&mut bytes)?;
-    let mut entries = Vec::new();
-    let Some(mut rest) = bytes.strip_prefix(b"INFO") else { return Ok(entries) };
+fn list(bytes: &[u8], entries: &mut Vec<(String, String)>) {
+    let Some(mut rest) = bytes.strip_prefix(b"INFO") else { return };
     while let Some((header, body)) = rest.split_first_chunk::<8>() {
         let [key @ .., a, b, c, d] = header;
         let size = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
-        let text = body.get(..size).unwrap_or(body);
-        let text = String::from_utf8_lossy(text).trim_end_matches('\0').trim().to_owned();
+        let text = String::from_utf8_lossy(body.get(..size).unwrap_or(body));
+        let text = text.trim_end_matches('\0').trim();
         if !text.is_empty() {
-            entries.push((String::from_utf8_lossy(key).into_owned(), text));
+            entries.push((String::from_utf8_lossy(key).into_owned(), text.to_owned()));
         }
         rest = body.get(size.saturating_add(size % 2)..).unwrap_or_default();
-    }
-    Ok(entries)
-}
-
-fn chunk_header(input: &mut HostStream) -> Result<Option<([u8; 4], u32)>> {
-    let header = read::<8>(input)?;
-    Ok(header.map(|[a, b, c, d, e, f, g, h]| ([a, b, c, d], u32::from_le_bytes([e, f, g, h]))))
-}
-
-/// So many bytes, or nothing if the stream ends before.
-fn read<const N: usize>(input: &mut HostStream) -> Result<Option<[u8; N]>> {
-    let mut bytes = [0; N];
-    match input.read_exact(&mut bytes) {
-        Ok(()) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
