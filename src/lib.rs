@@ -12,7 +12,7 @@ pub use stellatune_plugin_core::{
     limits::{Budget, Budgets, Limits},
     manifest, registry,
     registry::BundledPackage,
-    route::RouteKey,
+    route::{RouteKey, Selector},
     runtime::{Decoder, DecoderChoice, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir},
     services::stream::Input,
     types,
@@ -34,7 +34,10 @@ pub fn engine(name: Option<&str>) -> Result<Arc<dyn Engine>> {
     let name = name.or_else(|| engines().first().copied()).unwrap_or("none");
     match name {
         #[cfg(feature = "wasmtime")]
-        "wasmtime" => Ok(Arc::new(stellatune_plugin_engine_wasmtime::WasmtimeEngine::new()?)),
+        "wasmtime" => match stellatune_plugin_engine_wasmtime::WasmtimeEngine::new() {
+            Ok(engine) => Ok(Arc::new(engine)),
+            Err(error) => Err(Error::new(ErrorKind::Internal, error.to_string()).source_error(error)),
+        },
         _ => Err(Error::new(ErrorKind::Unsupported, format!("the engine `{name}` is not compiled in"))
             .help(format!("this build has: {}", engines().join(", ")))),
     }
