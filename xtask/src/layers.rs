@@ -101,7 +101,8 @@ fn core_file(path: &Path, text: &str) -> Vec<String> {
     let module = first.unwrap_or_default().trim_end_matches(".rs").to_owned();
     let code = code(text);
     for engine in ENGINES {
-        if code.to_lowercase().contains(engine) {
+        // A byte string is not a name but what a file may begin with.
+        if code.to_lowercase().replace(&format!("b\"{engine}"), "").contains(engine) {
             broken.push(format!("core/src/{shown}: names the engine {engine}"));
         }
     }
