@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -28,7 +28,7 @@ const MAC_BYTES: usize = 32;
 /// Bytes of one file: the code of the largest component is some five times its 64 MiB.
 const FILE_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Bytes of all files together; the least recently written go first.
+/// Bytes of all files together; the least recently used go first.
 const TOTAL_BYTES: u64 = 512 * 1024 * 1024;
 
 const KEY_FILE: &str = "cache.key";
@@ -78,7 +78,7 @@ impl Cache {
     /// Opens the cache in `dir`, with its key in `state_dir`. Both are made when missing, closed to other users.
     ///
     /// # Errors
-    /// `denied` where a directory or the key belongs to another user or is open to others; `io`.
+    /// `denied` where a directory or the key belongs to another user, or others can write to one or read the other; `io`.
     pub fn open(dir: &Path, state_dir: &Path) -> Result<Self> {
         private_dir(dir)?;
         private_dir(state_dir)?;
@@ -185,18 +185,14 @@ impl Cache {
     }
 }
 
-/// A directory of this user's that nobody else can write to or look into.
+/// A directory of this user's that nobody else can write to. One that is there already is left as it is: it may serve
+/// other purposes too.
 fn private_dir(dir: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| Error::io("make the directory", dir, error))?;
     let metadata = fs::symlink_metadata(dir).map_err(|error| Error::io("look at", dir, error))?;
-    if !metadata.is_dir() || !is_ours(&metadata) {
+    if !metadata.is_dir() || !is_ours(&metadata) || metadata.mode() & 0o022 != 0 {
         return Err(foreign(dir));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        let closed = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
-        closed.map_err(|error| Error::io("close to other users", dir, error))?;
     }
     Ok(())
 }
@@ -228,6 +224,8 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     // What is appended meanwhile is not read: the MAC will not hold then.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     Read::by_ref(&mut file).take(metadata.len()).read_to_end(&mut bytes)?;
+    // Only a hint to `evict`.
+    let _ = file.set_modified(SystemTime::now());
     Ok(Some(bytes))
 }
 
@@ -277,6 +275,8 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::PermissionsExt, time::Duration};
+
     use super::*;
 
     fn key() -> CacheKey {
@@ -369,6 +369,40 @@ mod tests {
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
         let error = Cache::open(&root.path().join("cache"), &root.path().join("state")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied);
+    }
+
+    #[test]
+    fn directories_others_can_write_to_are_refused_and_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["cache", "state"] {
+            let dir = root.path().join(name);
+            opened(root.path());
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+            let error = Cache::open(&root.path().join("cache"), &root.path().join("state")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Denied);
+            assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o777);
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_least_recently_used_make_room() {
+        let root = tempfile::tempdir().unwrap();
+        let (cache, path) = filled(root.path());
+        let stuffing = |name: &str, seconds: u64| {
+            let file = File::create(root.path().join("cache").join(name)).unwrap();
+            file.set_len(TOTAL_BYTES / 2).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+            root.path().join("cache").join(name)
+        };
+        let (newer, older) = (stuffing("newer", 2_000), stuffing("older", 1_000));
+        File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(cache.get(&key()).is_some(), "used just now");
+        let mut other = key();
+        other.component_id = "other".into();
+        cache.put(&other, &artifact()).unwrap();
+        assert_eq!((newer.exists(), older.exists()), (true, false));
+        assert!(cache.get(&key()).is_some() && cache.get(&other).is_some());
     }
 
     #[test]

@@ -3,11 +3,14 @@
 
 mod wit;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use stellatune_plugin_core::{
     error::{Error, ErrorKind},
-    manifest::World,
+    manifest::{Manifest, World},
     world::{HostFunction, contract, verify},
 };
 
@@ -214,34 +217,44 @@ fn no_damage_makes_it_panic() {
     assert!(refused * 10 > component.len() * 9, "{refused} of {} cuts were refused", component.len());
     let mut damaged = component.clone();
     for at in 0..component.len() {
-        for damage in [0x01, 0x7f, 0x80, 0xff] {
-            damaged[at] = component[at] ^ damage;
-            judged(&damaged);
-        }
+        damaged[at] ^= [0x01, 0x7f, 0x80, 0xff][at % 4];
+        judged(&damaged);
         damaged[at] = component[at];
     }
 }
 
 /// What this repository ships has to pass what it asks of others.
 #[test]
-fn prebuilt_guests_are_accepted() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut packages: Vec<_> = entries(&root.join("plugins/prebuilt"));
-    packages.extend(entries(&root.join("fixtures/prebuilt")));
-    for package in packages {
-        let Ok(manifest) = fs::read_to_string(package.join("plugin.json")) else { continue };
-        let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
-        for component in manifest["components"].as_array().expect("components") {
-            let path = package.join(component["path"].as_str().expect("a path"));
-            let world = component["world"].as_str().and_then(World::parse).expect("a world");
+fn prebuilt_packages_are_accepted() {
+    let mut components = 0;
+    for package in entries("plugins/prebuilt").into_iter().filter(|path| path.is_dir()) {
+        let manifest = fs::read(package.join("plugin.json")).expect("a package has a manifest");
+        for component in Manifest::parse(&manifest).expect("the manifest is valid").components {
+            let path = package.join(component.path.as_str());
             let wasm = fs::read(&path).expect("the component is there");
-            verify(&wasm, world).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            verify(&wasm, component.world).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            components += 1;
         }
     }
+    assert!(components > 0);
 }
 
-fn entries(dir: &Path) -> Vec<std::path::PathBuf> {
-    fs::read_dir(dir).map_or_else(|_| Vec::new(), |dir| dir.filter_map(|entry| Some(entry.ok()?.path())).collect())
+#[test]
+fn prebuilt_fixtures_fit_one_world_each() {
+    let is_wasm = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+    let fixtures: Vec<_> = entries("fixtures/prebuilt").into_iter().filter(is_wasm).collect();
+    for path in &fixtures {
+        let wasm = fs::read(path).expect("the fixture is there");
+        let worlds = World::ALL.into_iter().filter(|world| verify(&wasm, *world).is_ok()).count();
+        assert_eq!(worlds, 1, "{}: {:?}", path.display(), verify(&wasm, World::Decoder));
+    }
+    assert!(!fixtures.is_empty());
+}
+
+fn entries(dir: &str) -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(dir);
+    let dir = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    dir.map(|entry| entry.expect("an entry").path()).collect()
 }
 
 fn changed(text: &str, changes: &[(&str, &str)]) -> String {
