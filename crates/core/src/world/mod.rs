@@ -179,7 +179,8 @@ fn contract_interface(name: &str, known: &[&'static Interface]) -> Option<&'stat
     known.iter().copied().find(|known| version == VERSION && known.name == interface)
 }
 
-/// Whether `name` is an interface of the locked-down WASI subset, of any 0.2 version (docs/decisions).
+/// Whether `name` is an interface of the locked-down WASI subset, of any 0.2 version
+/// (docs/decisions/0002-wasi-subset.md).
 fn is_wasi(name: &str) -> bool {
     const SUBSET: [(&str, &[&str]); 5] = [
         (
@@ -216,7 +217,7 @@ fn unknown_import(name: &str) -> Error {
     } else if name.starts_with("wasi:sockets") || name.starts_with("wasi:http") {
         "plugins reach the network through the contract's host-stream and http-client"
     } else {
-        "a plugin may import the interfaces of wit/stellatune-plugin and the WASI 0.2 interfaces that docs/engines.md lists"
+        "a plugin may import the interfaces of wit/stellatune-plugin and the WASI 0.2 interfaces of docs/decisions/0002-wasi-subset.md"
     };
     let text = format!("the component imports `{}`, which no host offers", scan::short(name));
     Error::new(ErrorKind::Incompatible, text).help(help)

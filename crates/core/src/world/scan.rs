@@ -149,7 +149,7 @@ fn invalid(error: wasmparser::Error) -> Error {
             ErrorKind::Incompatible,
             format!("the component uses a WebAssembly feature that is off: {text} ({place})"),
         )
-        .help("build without it; docs/engines.md lists what is on")
+        .help("build for WebAssembly 2.0 and WASI 0.2, without threads, garbage collection, exceptions or async")
     } else {
         Error::rejected("invalid-wasm", format!("the component is invalid: {text} ({place})"))
     }
