@@ -145,10 +145,9 @@ pub(crate) struct Limiter {
     memory: Account,
     tables: Account,
     instances: usize,
-    /// What the latest growth of a memory took, to be given back if the system has no memory for it.
-    latest: usize,
 }
 
+/// Nothing is given back: memories live as long as their store, and a growth the system then refuses stays taken.
 struct Account {
     used: usize,
     most: usize,
@@ -172,21 +171,13 @@ impl Limiter {
             memory: Account { used: 0, most: limits.memory_bytes },
             tables: Account { used: 0, most: limits.table_elements },
             instances: limits.core_instances,
-            latest: 0,
         }
     }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let fits = self.memory.grow(current, desired, maximum);
-        self.latest = if fits { desired.saturating_sub(current) } else { 0 };
-        Ok(fits)
-    }
-
-    fn memory_grow_failed(&mut self, _: Error) -> wasmtime::Result<()> {
-        self.memory.used -= std::mem::take(&mut self.latest);
-        Ok(())
+        Ok(self.memory.grow(current, desired, maximum))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

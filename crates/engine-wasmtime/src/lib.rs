@@ -154,7 +154,10 @@ static GUARANTEES: [Guarantee; 8] = [
     held("tables", "the same limiter counts the elements of all tables together"),
     held("instances", "core instances, memories and tables of a component are counted before they are made"),
     held("handles", "Wasmtime counts the handles of an instance and traps at the limit"),
-    held("boundary bytes", "Wasmtime counts the bytes of lists and strings before it copies them out of the guest"),
+    held(
+        "boundary bytes",
+        "Wasmtime counts the bytes of the lists and strings of each transfer before it copies them out",
+    ),
     held("stack", "guest code has 512 KiB and traps at a guard"),
     held("component ABI", "Wasmtime's own, which its makers fuzz"),
 ];

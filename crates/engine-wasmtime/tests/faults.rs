@@ -162,6 +162,19 @@ fn memory_ends_at_the_cap_without_a_trap() {
 }
 
 #[test]
+fn refused_growth_gives_nothing_back() {
+    let wasm = enable(
+        "(local i32) (drop (memory.grow (i32.const 1000)))
+         (loop $more (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+            (if (i32.ne (memory.grow (i32.const 65535)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (memory.grow (i32.const 30)) (i32.const -1)) (then unreachable))
+            (br_if $more (i32.lt_u (local.get 0) (i32.const 10))))
+         (if (i32.eq (memory.grow (i32.const 23)) (i32.const -1)) (then unreachable)) (i32.const 0)",
+    );
+    assert_eq!(enabling(&wasm), Ok(()));
+}
+
+#[test]
 fn growth_beyond_a_memory_s_own_maximum_takes_nothing() {
     let module = format!(
         "(memory (export \"memory\") 1 2) {ALLOC} {DISABLE} {}",

@@ -10,13 +10,13 @@ use stellatune_plugin_core::{
         PcmF32Chunk, RuntimeStatus,
     },
 };
-use wasmtime::component::ResourceAny;
+use wasmtime::{Store, component::ResourceAny};
 
 use super::{Answer, Guest, Kind};
 use crate::{
     bindings::exports::stellatune::plugin::source,
     convert::{id, list, opened, own},
-    program::Exports,
+    program::{Exports, State},
 };
 
 impl Guest {
@@ -24,14 +24,14 @@ impl Guest {
     fn make(
         &mut self,
         kind: Kind,
-        call: impl FnOnce(&Exports, &mut wasmtime::Store<crate::program::State>) -> Answer<ResourceAny>,
+        call: impl FnOnce(&Exports, &mut Store<State>) -> Answer<ResourceAny>,
     ) -> CallResult<ObjectId> {
         let handle: ResourceAny = self.call(call)?;
         Ok(self.keep(kind, handle)?)
     }
 
     /// Takes over what a source opened.
-    fn open(&mut self, stream: source::OpenedStream) -> CallResult<OpenedStream> {
+    fn take_over(&mut self, stream: source::OpenedStream) -> CallResult<OpenedStream> {
         let handle = match stream.handle {
             source::OpenedStreamHandle::Passthrough(handle) => {
                 let taken = self.store.data_mut().host.stream_take(id(&handle));
@@ -91,14 +91,14 @@ impl Source for Guest {
         let stream: source::OpenedStream = self.method(Kind::Catalog, catalog, |exports, store, it| {
             exports.source()?.catalog().call_open_stream_json(store, it, track_json)
         })?;
-        Self::open(self, stream)
+        self.take_over(stream)
     }
 
     fn open_uri(&mut self, catalog: ObjectId, uri: &str) -> CallResult<OpenedStream> {
         let stream: source::OpenedStream = self.method(Kind::Catalog, catalog, |exports, store, it| {
             exports.source()?.catalog().call_open_uri(store, it, uri)
         })?;
-        Self::open(self, stream)
+        self.take_over(stream)
     }
 
     fn stream_metadata(&mut self, stream: ObjectId) -> CallResult<MediaMetadata> {
