@@ -45,7 +45,8 @@ pub struct Budget {
     pub guest: Duration,
     /// Time from call to return, host waits included.
     pub wall: Duration,
-    /// Bytes the guest may hand to the host in lists and strings, over the whole call.
+    /// Bytes the guest may hand to the host in the lists and strings of one transfer: a call's answer, or the arguments
+    /// of one import during it.
     pub boundary_bytes: usize,
 }
 
@@ -127,3 +128,9 @@ pub const COMPONENT_BYTES: usize = 64 * MIB;
 
 /// Bytes of an error text that is kept from a guest.
 pub const ERROR_TEXT_BYTES: usize = 4 * 1024;
+
+/// Linear memories of one component. Each reserves gigabytes of address space; toolchains emit one or two.
+pub const MEMORIES: u32 = 8;
+
+/// Tables of one component. Toolchains emit one for each core instance that has function pointers.
+pub const TABLES: u32 = 32;

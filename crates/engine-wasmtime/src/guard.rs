@@ -17,7 +17,7 @@ use std::{
 use stellatune_plugin_core::{
     control::CallControl,
     error::{Trap, TrapKind},
-    limits::Limits,
+    limits::{Limits, MEMORIES, TABLES},
 };
 use wasmtime::{Error, ResourceLimiter, Store, Trap as Code, UpdateDeadline};
 
@@ -30,12 +30,6 @@ const TICK: Duration = Duration::from_millis(4);
 /// Ticks without a call after which the clock stops until the next one. A second: a player that plays calls more
 /// often, one that is idle must not be woken 250 times a second.
 const IDLE_TICKS: u32 = 250;
-
-/// Memories of a store. Each reserves 4 GiB of address space; toolchains emit one or two.
-const MEMORIES: usize = 8;
-
-/// Tables of a store. Toolchains emit one for each core instance that has function pointers.
-const TABLES: usize = 32;
 
 /// Ticks while calls are made: advances the epoch of an engine.
 ///
@@ -189,11 +183,11 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        MEMORIES
+        MEMORIES as usize
     }
 
     fn tables(&self) -> usize {
-        TABLES
+        TABLES as usize
     }
 }
 

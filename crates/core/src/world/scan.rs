@@ -10,7 +10,7 @@ use wasmparser::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    limits::COMPONENT_BYTES,
+    limits::{COMPONENT_BYTES, MEMORIES, TABLES},
 };
 
 /// Types, imports, exports, aliases and canonical functions of all components together. A plugin written in Rust has
@@ -37,12 +37,6 @@ pub(super) const MODULES: u32 = 64;
 /// Instances of components and of core modules that starting takes, each. A component that is instantiated several
 /// times counts as often: nesting multiplies.
 pub(super) const INSTANCES: u32 = 256;
-
-/// Memories of all core modules together. One is the rule.
-pub(super) const MEMORIES: u32 = 16;
-
-/// Tables of all core modules together. Two are the rule.
-pub(super) const TABLES: u32 = 64;
 
 /// What is on: what rustc and other toolchains emit for WASI 0.2, and what all engines here do. Off are threads, shared
 /// memory, garbage collection, exceptions, 64-bit and several memories, tail calls, relaxed SIMD, custom page sizes,
