@@ -26,8 +26,7 @@ const CORE: &[&[&str]] = &[
 
 /// Modules that share a line but need one another, in the order they may.
 const NEIGHBOURS: &[(&str, &str)] = &[
-    ("error", "types"),
-    ("limits", "types"),
+    ("error", "limits"),
     ("event", "error"),
     ("control", "error"),
     ("control", "limits"),

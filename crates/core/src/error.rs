@@ -5,6 +5,8 @@
 
 use std::{error::Error as StdError, fmt, path::Path};
 
+use crate::limits::ERROR_TEXT_BYTES;
+
 /// The result of a call across the engine seam, in either direction.
 pub type CallResult<T> = Result<T, CallError>;
 
@@ -51,6 +53,21 @@ impl PluginError {
             | Self::Denied(text)
             | Self::Internal(text) => text,
         }
+    }
+
+    /// The error with its text cut to what fits a log. Engines pass what a guest answers through here.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        let (Self::InvalidArg(text)
+        | Self::NotFound(text)
+        | Self::Io(text)
+        | Self::Timeout(text)
+        | Self::Unsupported(text)
+        | Self::Denied(text)
+        | Self::Internal(text)) = &mut self;
+        text.truncate(text.floor_char_boundary(ERROR_TEXT_BYTES));
+        text.shrink_to_fit();
+        self
     }
 }
 

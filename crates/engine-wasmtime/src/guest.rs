@@ -71,7 +71,7 @@ impl Guest {
     fn call<R, T: From<R>>(&mut self, call: impl FnOnce(&Exports, &mut Store<State>) -> Answer<R>) -> CallResult<T> {
         match self.enter(call)? {
             Ok(value) => Ok(value.into()),
-            Err(refusal) => Err(PluginError::from(refusal).into()),
+            Err(refusal) => Err(PluginError::from(refusal).shortened().into()),
         }
     }
 
