@@ -1,0 +1,64 @@
+//! The same work through an installed plugin and the library's public API, as an application does it.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use pollster::block_on;
+use stellatune_plugins::{Decoder, DecoderChoice, Engine, Input, Runtime, RuntimeBuilder};
+use tempfile::TempDir;
+
+/// Frames an application asks for at a time.
+const READ_FRAMES: u32 = 16_384;
+
+/// A plugins directory with plugins installed; gone when dropped.
+pub(crate) struct Plugins {
+    dir: TempDir,
+    engine: Arc<dyn Engine>,
+}
+
+impl Plugins {
+    /// Installs the repository's decoder for FLAC and WAV, to be run on `engine`.
+    pub(crate) fn symphonia(engine: &str) -> Result<Self> {
+        Self::of(engine, &super::root().join("plugins/prebuilt/symphonia"))
+    }
+
+    /// Installs a package.
+    pub(crate) fn of(engine: &str, package: &Path) -> Result<Self> {
+        let plugins = Self { dir: TempDir::new()?, engine: stellatune_plugins::engine(Some(engine))? };
+        let runtime = plugins.runtime()?;
+        block_on(runtime.install(package)).with_context(|| format!("cannot install {}", package.display()))?;
+        Ok(plugins)
+    }
+
+    /// What a runtime on these plugins is made with; compiled code is kept beside them.
+    pub(crate) fn builder(&self) -> RuntimeBuilder {
+        Runtime::builder(Arc::clone(&self.engine)).plugins_dir(self.dir.path())
+    }
+
+    /// A runtime as a player that starts makes it.
+    pub(crate) fn runtime(&self) -> Result<Runtime> {
+        Ok(self.builder().build()?)
+    }
+}
+
+/// Opens a file with the decoder its extension asks for.
+pub(crate) fn open(runtime: &Runtime, path: &Path) -> Result<Decoder> {
+    Ok(block_on(runtime.open_decoder(&Input::file(path), &DecoderChoice::Auto))?)
+}
+
+/// The next samples, as many as an application asks for at a time; none at the end.
+pub(crate) fn block(decoder: &mut Decoder) -> Result<Vec<f32>> {
+    Ok(block_on(decoder.read(READ_FRAMES))?.map_or_else(Vec::new, |block| block.samples))
+}
+
+/// Decodes the rest; says how many samples that were.
+pub(crate) fn decode(decoder: &mut Decoder) -> Result<usize> {
+    let mut samples = 0;
+    loop {
+        let block = std::hint::black_box(block(decoder)?);
+        if block.is_empty() {
+            return Ok(samples);
+        }
+        samples += block.len();
+    }
+}

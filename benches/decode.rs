@@ -1,0 +1,75 @@
+//! `decode/<format>/<engine>`: a whole file to interleaved floats, beside native Symphonia. See README.md.
+
+mod common;
+
+use std::{fs, path::Path};
+
+use anyhow::{Result, ensure};
+use common::{
+    audio,
+    native::Native,
+    plugin::{self, Plugins},
+};
+use criterion::{Criterion, Throughput};
+use stellatune_plugins::engines;
+
+fn main() -> Result<()> {
+    let mut criterion = Criterion::default().configure_from_args();
+    let demo = audio("demo.flac");
+    file(&mut criterion, "decode/flac", &demo)?;
+
+    let dir = tempfile::tempdir()?;
+    let wav = dir.path().join("demo.wav");
+    write_wav(&demo, &wav)?;
+    file(&mut criterion, "decode/wav", &wav)?;
+    criterion.final_summary();
+    Ok(())
+}
+
+fn file(criterion: &mut Criterion, name: &str, path: &Path) -> Result<()> {
+    let samples = Native::open(path)?.decode()?;
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(samples as u64)).sample_size(20);
+    group.bench_function("native", |bench| {
+        bench.iter(|| Native::open(path).and_then(|mut native| native.decode()).expect("decoded before"));
+    });
+    for engine in engines() {
+        let plugins = Plugins::symphonia(engine)?;
+        let runtime = plugins.runtime()?;
+        ensure!(plugin::decode(&mut plugin::open(&runtime, path)?)? == samples, "{engine} decodes another length");
+        group.bench_function(*engine, |bench| {
+            bench.iter(|| {
+                plugin::open(&runtime, path).and_then(|mut decoder| plugin::decode(&mut decoder)).expect("decoded before")
+            });
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+/// Writes what a FLAC of 16 bits in stereo at 44.1 kHz holds as a WAV of 16 bits.
+fn write_wav(flac: &Path, wav: &Path) -> Result<()> {
+    const SCALE: f32 = 32_768.0;
+    let mut native = Native::open(flac)?;
+    let mut data = Vec::new();
+    while let Some(samples) = native.packet()? {
+        data.extend(samples.iter().flat_map(|sample| ((sample * SCALE) as i16).to_le_bytes()));
+    }
+    let bytes = u32::try_from(data.len())?;
+    let (channels, rate, frame) = (2u16, 44_100u32, 4u16);
+    let mut file = Vec::with_capacity(data.len() + 44);
+    file.extend(b"RIFF");
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16u32.to_le_bytes());
+    file.extend(1u16.to_le_bytes());
+    file.extend(channels.to_le_bytes());
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * u32::from(frame)).to_le_bytes());
+    file.extend(frame.to_le_bytes());
+    file.extend(16u16.to_le_bytes());
+    file.extend(b"data");
+    file.extend(bytes.to_le_bytes());
+    file.extend(data);
+    Ok(fs::write(wav, file)?)
+}

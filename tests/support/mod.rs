@@ -1,0 +1,45 @@
+//! What cases are written with: the engine under test, guests at the engine seam, fixtures, streams, packages.
+//!
+//! [`Case`] is one thing that must hold, [`Subject`] the engine it is asked of.
+
+pub(crate) mod audio;
+pub(crate) mod fixture;
+pub(crate) mod gaps;
+pub(crate) mod guest;
+pub(crate) mod package;
+pub(crate) mod random;
+pub(crate) mod stream;
+pub(crate) mod subject;
+pub(crate) mod watchdog;
+pub(crate) mod wat;
+
+use std::sync::Arc;
+
+use stellatune_plugin_core::engine::Engine;
+
+pub(crate) use subject::Subject;
+
+/// Every engine compiled in.
+pub(crate) fn engines() -> Vec<Arc<dyn Engine>> {
+    let start = |name: &&'static str| stellatune_plugins::engine(Some(name)).expect("an engine compiled in starts");
+    stellatune_plugins::engines().iter().map(start).collect()
+}
+
+/// One thing that must hold on every engine. It fails by panicking.
+pub(crate) struct Case {
+    /// `<group>/<case>`
+    pub(crate) name: String,
+    /// The fixtures it uses, by name.
+    pub(crate) fixtures: Vec<&'static str>,
+    pub(crate) run: Box<dyn Fn(&Subject) + Send + Sync>,
+}
+
+impl Case {
+    pub(crate) fn new<const N: usize>(
+        name: impl Into<String>,
+        fixtures: [&'static str; N],
+        run: impl Fn(&Subject) + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), fixtures: fixtures.to_vec(), run: Box::new(run) }
+    }
+}
