@@ -1,5 +1,6 @@
 //! `decode/<format>/<engine>`: a whole file to interleaved floats, beside native Symphonia. See README.md.
 
+#[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
 
 use std::{fs, path::Path};

@@ -1,5 +1,6 @@
 //! `start/<engine>/{compile,cached}` and `start/native`: from nothing to the first samples. See README.md.
 
+#[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
 
 use anyhow::Result;

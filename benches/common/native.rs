@@ -34,7 +34,8 @@ impl Native {
         }
         let format = get_probe().probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())?;
         let track = format.default_track(TrackType::Audio).context("no audio")?;
-        let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio()).context("no parameters")?;
+        let parameters =
+            track.codec_params.as_ref().and_then(|parameters| parameters.audio()).context("no parameters")?;
         let codec = get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default())?;
         Ok(Self { track: track.id, codec, format, samples: Vec::new() })
     }

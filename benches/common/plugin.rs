@@ -62,3 +62,15 @@ pub(crate) fn decode(decoder: &mut Decoder) -> Result<usize> {
         samples += block.len();
     }
 }
+
+/// The rest, decoded.
+pub(crate) fn samples(decoder: &mut Decoder) -> Result<Vec<f32>> {
+    let mut samples = Vec::new();
+    loop {
+        let block = block(decoder)?;
+        if block.is_empty() {
+            return Ok(samples);
+        }
+        samples.extend(block);
+    }
+}

@@ -1,5 +1,6 @@
 //! `cargo xtask <chore>`: what this repository does to itself. Nothing here is part of what players or plugins use.
 
+mod figures;
 mod fixtures;
 mod layers;
 
@@ -11,7 +12,9 @@ use anyhow::{Result, anyhow, bail};
 const USAGE: &str = "usage: cargo xtask <chore>
   fixtures [--all] [NAME]...   build the committed guests whose sources have moved on, or all of them
   fixtures --check             fail if a committed guest does not belong to its sources
-  layers                       check who imports whom";
+  layers                       check who imports whom
+  figures [ID]... [--untimed] [--full] [--json]
+                               measure what docs/performance.md promises; fails unless all asked for is met";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +32,7 @@ fn run(arguments: &[String]) -> Result<()> {
     let (chore, rest) = arguments.split_first().ok_or_else(|| anyhow!("{USAGE}"))?;
     match chore.as_str() {
         "fixtures" => fixtures::run(root, rest),
+        "figures" => figures::run(rest),
         "layers" => layers::check(root).map_err(anyhow::Error::msg),
         other => bail!("unknown chore `{other}`\n{USAGE}"),
     }

@@ -1,0 +1,186 @@
+//! `cargo xtask figures`: every published promise as a row that is measured now (docs/performance.md).
+//!
+//! A row is a static and a function in a file of its own. Rows that measure time want a quiet machine; CI runs the
+//! others.
+
+mod cuts;
+mod decode;
+mod flac;
+mod hostile;
+mod report;
+mod start;
+mod stats;
+mod wav;
+
+#[path = "../../../tests/support/audio.rs"]
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
+mod audio;
+#[path = "../../../benches/common/mod.rs"]
+#[allow(dead_code, reason = "the benches use the rest")]
+mod common;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use stats::Spread;
+
+/// Every promise, in the order they are printed.
+static ROWS: [&Row; 6] = [&cuts::ROW, &start::ROW, &decode::ROW, &flac::ROW, &wav::ROW, &hostile::ROW];
+
+/// A published promise.
+struct Row {
+    id: &'static str,
+    promise: &'static str,
+    /// Whether it measures time.
+    timed: bool,
+    unit: &'static str,
+    /// The target: the most the value may be.
+    at_most: f64,
+    measure: fn(&Settings) -> Result<Measured>,
+}
+
+/// How much is measured.
+struct Settings {
+    full: bool,
+}
+
+impl Settings {
+    /// Rounds to run: `short` give a figure, five times as many the one that is published.
+    fn rounds(&self, short: usize) -> usize {
+        if self.full { short * 5 } else { short }
+    }
+}
+
+/// What a row came to.
+struct Measured {
+    value: f64,
+    n: usize,
+    /// Name, unit and distribution of what the value was taken from.
+    spreads: Vec<(&'static str, &'static str, Spread)>,
+    /// What went wrong; with any, the promise is not kept.
+    faults: Vec<String>,
+}
+
+/// A row with what it came to; `None` where it was not asked for.
+struct Outcome {
+    row: &'static Row,
+    result: Option<Result<Measured>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Short,
+    NotRun,
+}
+
+impl Outcome {
+    fn status(&self) -> Status {
+        match &self.result {
+            None => Status::NotRun,
+            // No number is not at most anything.
+            Some(Ok(measured)) if measured.faults.is_empty() && measured.value <= self.row.at_most => Status::Ok,
+            Some(_) => Status::Short,
+        }
+    }
+}
+
+/// What is asked on the command line.
+struct Asked {
+    ids: Vec<String>,
+    json: bool,
+    untimed: bool,
+    settings: Settings,
+}
+
+impl Asked {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut asked = Self { ids: Vec::new(), json: false, untimed: false, settings: Settings { full: false } };
+        for argument in arguments {
+            match argument.as_str() {
+                "--json" => asked.json = true,
+                "--full" => asked.settings.full = true,
+                "--untimed" => asked.untimed = true,
+                id => match ROWS.iter().find(|row| row.id.eq_ignore_ascii_case(id)) {
+                    Some(row) => asked.ids.push(row.id.to_owned()),
+                    None => bail!("unknown row or option `{id}`; rows are {}", ROWS.map(|row| row.id).join(", ")),
+                },
+            }
+        }
+        Ok(asked)
+    }
+
+    fn includes(&self, row: &Row) -> bool {
+        let named = self.ids.is_empty() || self.ids.iter().any(|id| id == row.id);
+        named && !(self.untimed && row.timed)
+    }
+}
+
+/// Measures the rows asked for and prints all.
+///
+/// # Errors
+/// Unknown arguments, no row to run, or a row that is not kept.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let asked = Asked::parse(arguments)?;
+    let outcomes: Vec<Outcome> = ROWS.iter().map(|row| outcome(row, &asked)).collect();
+    if asked.json {
+        println!("{}", serde_json::to_string_pretty(&report::document(&outcomes))?);
+    } else {
+        print!("{}", report::table(&outcomes));
+    }
+    let ran = outcomes.iter().filter(|outcome| outcome.status() != Status::NotRun).count();
+    let short: Vec<_> = outcomes.iter().filter(|it| it.status() == Status::Short).map(|it| it.row.id).collect();
+    match (ran, short.is_empty()) {
+        (0, _) => bail!("no row was asked for: --untimed leaves out those that measure time"),
+        (_, true) => Ok(()),
+        _ => bail!("not kept: {}", short.join(", ")),
+    }
+}
+
+fn outcome(row: &'static Row, asked: &Asked) -> Outcome {
+    if !asked.includes(row) {
+        return Outcome { row, result: None };
+    }
+    eprint!("{} … ", row.id);
+    let began = Instant::now();
+    let result = (row.measure)(&asked.settings);
+    eprintln!("{:.1} s", began.elapsed().as_secs_f64());
+    Outcome { row, result: Some(result) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ROW: Row =
+        Row { id: "T", promise: "", timed: false, unit: "", at_most: 1.0, measure: |_| bail!("not measured here") };
+
+    fn status(value: f64, faults: &[&str]) -> Status {
+        let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
+        let measured = Measured { value, n: 1, spreads: Vec::new(), faults };
+        Outcome { row: &ROW, result: Some(Ok(measured)) }.status()
+    }
+
+    #[test]
+    fn only_a_value_within_the_target_without_a_fault_is_ok() {
+        assert_eq!(status(1.0, &[]), Status::Ok);
+        assert_eq!(status(1.01, &[]), Status::Short);
+        assert_eq!(status(f64::NAN, &[]), Status::Short);
+        assert_eq!(status(0.0, &["one run was not cut"]), Status::Short);
+        let failed = Outcome { row: &ROW, result: Some((ROW.measure)(&Settings { full: false })) };
+        assert_eq!(failed.status(), Status::Short);
+    }
+
+    #[test]
+    fn rows_are_asked_for_by_id_and_by_clock() {
+        let asked = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+            let asked = Asked::parse(&arguments)?;
+            Ok(ROWS.iter().filter(|row| asked.includes(row)).map(|row| row.id).collect::<Vec<_>>()) as Result<_>
+        };
+        assert_eq!(asked(&[]).unwrap().len(), ROWS.len());
+        assert_eq!(asked(&["a4", "A1"]).unwrap(), ["A1", "A4"]);
+        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6"]);
+        assert!(asked(&["A99"]).is_err());
+    }
+}
