@@ -122,7 +122,15 @@ fn label(text: &str) -> Result<(), &'static str> {
     if text.chars().any(char::is_control) {
         return Err("has control characters");
     }
+    if text.contains(['/', '\\']) {
+        return Err("has a slash or a backslash");
+    }
     Ok(())
+}
+
+/// What a version may be: it is shown to people and never part of a path, but some tool may make it one.
+pub(super) fn version(text: &str) -> Result<(), &'static str> {
+    label(text.trim())
 }
 
 #[cfg(test)]
@@ -138,6 +146,16 @@ mod tests {
         for bad in ["", " ", ".", "..", "a..b", "a.", ".a", "-a", "a/b", "a\\b", "a:b", "é", "CON", "nul.x", &long] {
             let error = PluginId::from_str(bad).expect_err(bad);
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_and_versions_are_no_paths() {
+        for good in ["source-netease", "stream_symphonia", "1.2.3-rc.1+5", "Zwei Punkt Null"] {
+            assert_eq!((label(good), version(good)), (Ok(()), Ok(())), "{good}");
+        }
+        for bad in ["", "../x", "a\\b", "/etc", "1\n2", &"a".repeat(129)] {
+            assert!(label(bad).is_err() && version(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     Ability, AbilityKind, AskedLimits, AskedThreading, Component, ComponentId, DecoderScores, ExtScore, Manifest,
-    PackagePath, Permissions, PluginId, Pool, SCHEMA_VERSION, ThreadingModel, TypeId, World, json::Node, normalise_ext,
+    PackagePath, Permissions, PluginId, Pool, SCHEMA_VERSION, ThreadingModel, TypeId, World, ids, json::Node,
+    normalise_ext,
 };
 use crate::error::Result;
 
@@ -19,7 +20,9 @@ pub(super) fn manifest(value: &Value) -> Result<Manifest> {
     let id = node.field("id")?;
     let id = PluginId::check(id.string()?).map_err(|why| id.fail("plugin-id", why))?;
     let name = node.field("name")?.text()?;
-    let version = node.field("version")?.text()?;
+    let version_node = node.field("version")?;
+    let version = version_node.text()?;
+    ids::version(&version).map_err(|why| version_node.fail("version", why))?;
     let api_version = node.field("api_version")?.number("is not a whole number below 2^32")?;
 
     let mut ids = BTreeSet::new();

@@ -162,7 +162,7 @@ mod tests {
             ("C:x", "absolute"),
             ("\\\\srv\\s", "absolute"),
             ("a\\b", "charset"),
-            ("a:b", "charset"),
+            ("ab:c", "charset"),
             ("a\0b", "charset"),
             ("a\u{7f}", "charset"),
             ("", "empty"),
