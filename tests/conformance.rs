@@ -20,7 +20,8 @@ use support::{Case, Subject, gaps, watchdog};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let cases: Vec<Arc<Case>> = cases::all().into_iter().map(Arc::new).collect();
-    let subjects: Vec<Arc<Subject>> = support::engines().into_iter().map(|engine| Arc::new(Subject::new(engine))).collect();
+    let subjects: Vec<Arc<Subject>> =
+        support::engines().into_iter().map(|engine| Arc::new(Subject::new(engine))).collect();
     let mut trials = Vec::new();
     for subject in &subjects {
         for case in &cases {

@@ -14,7 +14,11 @@ use crate::support::{
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("contract/every-world-is-known", [SYMPHONIA, "echo-source", "echo-lyrics", "echo-sink", "echo-dsp"], known),
+        Case::new(
+            "contract/every-world-is-known",
+            [SYMPHONIA, "echo-source", "echo-lyrics", "echo-sink", "echo-dsp"],
+            known,
+        ),
         Case::new("contract/another-world", ["echo-lyrics", "edge-decoder"], another_world),
         Case::new("contract/unknown-import", ["unknown-import"], unknown_import),
         Case::new("contract/no-exports", ["no-exports"], no_exports),

@@ -89,7 +89,8 @@ fn the_end_repeats(subject: &Subject) {
 
 /// What goes in comes out, through a guest that does nothing: the road itself is exact.
 fn echo(subject: &Subject) {
-    let samples: Vec<f32> = (0..100_000u32).map(|bits| f32::from_bits(bits.wrapping_mul(0x9e37_79b9) & 0xbfff_ffff)).collect();
+    let samples: Vec<f32> =
+        (0..100_000u32).map(|bits| f32::from_bits(bits.wrapping_mul(0x9e37_79b9) & 0xbfff_ffff)).collect();
     let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let mut guest = Guest::new(subject, "edge-decoder");
     assert_same("echo", &guest.decode(Script::new(bytes).boxed(), "echo"), &samples, 1);

@@ -1,9 +1,15 @@
 //! Limits hold from the first instruction: memory, tables, handles, time, host resources.
 
+use std::sync::Arc;
+
 use stellatune_plugin_core::{
+    control::CallControl,
     engine::Phase,
-    error::{PluginError, TrapKind},
+    error::{CallResult, PluginError, TrapKind},
+    host::{HostStream, Services, Streams},
     limits::Limits,
+    table::ObjectId,
+    types::{OpenRequest, PcmF32Chunk},
 };
 
 use crate::support::{
@@ -19,7 +25,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("limits/memory-at-start", ["memory-initial"], |subject| {
             assert_eq!(start(subject, "memory-initial", Options::default()), Some(TrapKind::Memory));
             let limits = Limits { memory_bytes: 128 * MIB, ..Limits::AUDIO };
-            assert_eq!(start(subject, "memory-initial", Options { limits, ..Options::default() }), None, "the host may raise it");
+            assert_eq!(
+                start(subject, "memory-initial", Options { limits, ..Options::default() }),
+                None,
+                "the host may raise it"
+            );
         }),
         Case::new("limits/memory-growth", ["memory-grow"], memory_growth),
         Case::new("limits/memory-of-a-real-guest", ["edge-decoder"], memory_of_a_real_guest),
@@ -55,16 +65,13 @@ fn start(subject: &Subject, fixture: &str, options: Options) -> Option<TrapKind>
     Guest::with(subject, fixture, options).err().map(|trap| trap.kind)
 }
 
-fn opened(subject: &Subject, fixture: &str) -> (Guest, stellatune_plugin_core::table::ObjectId) {
+fn opened(subject: &Subject, fixture: &str) -> (Guest, ObjectId) {
     let mut guest = Guest::new(subject, fixture);
     let session = guest.open(Script::new(Vec::new()).boxed(), "x").expect("opens");
     (guest, session)
 }
 
-fn first_read(
-    subject: &Subject,
-    fixture: &str,
-) -> stellatune_plugin_core::error::CallResult<stellatune_plugin_core::types::PcmF32Chunk> {
+fn first_read(subject: &Subject, fixture: &str) -> CallResult<PcmF32Chunk> {
     let (mut guest, session) = opened(subject, fixture);
     guest.read(session, 1)
 }
@@ -77,7 +84,8 @@ fn memory_growth(subject: &Subject) {
         let mut guest = Guest::with(subject, "memory-grow", options).expect("starts");
         let session = guest.open(Script::new(Vec::new()).boxed(), "x").expect("opens");
         for _ in 0..2 {
-            let pages = guest.decoder(|decoder| decoder.info(session)).expect("growth fails without a trap").sample_rate;
+            let pages =
+                guest.decoder(|decoder| decoder.info(session)).expect("growth fails without a trap").sample_rate;
             assert_eq!(pages as usize, bytes / 65_536, "as many pages as allowed, and not one more");
         }
     }
@@ -102,9 +110,6 @@ fn table_growth(subject: &Subject) {
 
 /// Streams a guest opens are counted; too many are refused, and the guest lives on. // G08
 fn host_resources(subject: &Subject) {
-    use std::sync::Arc;
-    use stellatune_plugin_core::{control::CallControl, error::CallResult, host::{HostStream, Services, Streams}, types::OpenRequest};
-
     struct Endless;
 
     impl Streams for Endless {
@@ -129,7 +134,9 @@ fn host_resources(subject: &Subject) {
 
 /// Text, a core module, and bytes that are nothing are refused, as errors. // P28 P29
 fn not_a_component(subject: &Subject) {
-    for bytes in [&b""[..], b"(component)", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01", b"\x7fELF\x02\x01\x01\0", &[0xff; 4096]] {
+    for bytes in
+        [&b""[..], b"(component)", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01", b"\x7fELF\x02\x01\x01\0", &[0xff; 4096]]
+    {
         let error = subject.load(bytes).err().unwrap_or_else(|| panic!("loads {bytes:?}"));
         assert_eq!(error.phase, Phase::Compile, "{error}");
     }

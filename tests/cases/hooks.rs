@@ -1,7 +1,7 @@
 //! The hooks around an instance's life, good and bad.
 
 use stellatune_plugin_core::{
-    error::{PluginError, TrapKind},
+    error::{CallResult, PluginError, TrapKind},
     types::DisableReason,
 };
 
@@ -35,14 +35,14 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-fn enable(subject: &Subject, fixture: &str) -> Result<(), stellatune_plugin_core::error::CallError> {
+fn enable(subject: &Subject, fixture: &str) -> CallResult<()> {
     let mut guest = Guest::new(subject, fixture);
     guest.budget(SHORT);
     guest.call(|instance| instance.enable())
 }
 
 /// Uses a guest that is tame until it is disabled.
-fn disable(subject: &Subject, fixture: &str) -> Result<(), stellatune_plugin_core::error::CallError> {
+fn disable(subject: &Subject, fixture: &str) -> CallResult<()> {
     let mut guest = Guest::new(subject, fixture);
     guest.call(|instance| instance.enable()).expect("enables");
     assert_eq!(guest.decode(Script::new(Vec::new()).boxed(), "x"), [0.0; 48_000]);

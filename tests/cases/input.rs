@@ -1,14 +1,14 @@
 //! Streams as they come: empty, cut off, damaged, in pieces, forward only, failing, blocking.
 
-use std::sync::mpsc::channel;
+use std::{sync::mpsc::channel, thread};
 
-use stellatune_plugin_core::error::{CallError, PluginError};
+use stellatune_plugin_core::error::{CallError, PluginError, TrapKind};
 
 use crate::support::{
     Case, Subject,
-    audio::{StreamInfo, assert_same, md5_of},
+    audio::{StreamInfo, Wav, assert_same, md5_of},
     fixture::{self, SYMPHONIA},
-    guest::{Guest, refusal},
+    guest::{Guest, refusal, trap_kind},
     random::Random,
     stream::{Script, failure},
 };
@@ -157,7 +157,7 @@ fn unseekable(subject: &Subject) {
     }
     for file in ["wav-s16.wav", "wav-info-before.wav", "wav-info-behind.wav", "wav-unknown-length.wav"] {
         let bytes = fixture::audio(file);
-        let expected = crate::support::audio::Wav::read(&bytes);
+        let expected = Wav::read(&bytes);
         let samples = guest.decode(Script::new(bytes).unseekable().boxed(), "wav");
         assert_same(file, &samples, &expected.samples, expected.channels);
     }
@@ -196,7 +196,7 @@ fn blocks(subject: &Subject) {
         let mut guest = Guest::new(subject, SYMPHONIA);
         let cancel = guest.canceller();
         let (blocked, when_blocked) = channel();
-        let canceller = std::thread::spawn(move || {
+        let canceller = thread::spawn(move || {
             when_blocked.recv().expect("the stream blocks");
             cancel();
         });
@@ -205,7 +205,7 @@ fn blocks(subject: &Subject) {
             Ok(session) => guest.read_all(session).1,
             Err(error) => Err(error),
         };
-        assert_eq!(crate::support::guest::trap_kind(answer), stellatune_plugin_core::error::TrapKind::Cancelled);
+        assert_eq!(trap_kind(answer), TrapKind::Cancelled);
         canceller.join().expect("the canceller does not panic");
     }
     Guest::new(subject, SYMPHONIA).decode(Script::new(file).boxed(), "flac");

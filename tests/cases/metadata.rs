@@ -1,11 +1,16 @@
 //! Tags, covers and every kind of value come through as they are.
 
-use stellatune_plugin_core::types::{AudioTags, EncodedAudioFormat, MediaMetadata, MetadataEntry, MetadataValue};
+use stellatune_plugin_core::{
+    error::TrapKind,
+    limits::Budget,
+    types::{AudioTags, EncodedAudioFormat, MediaMetadata, MetadataEntry, MetadataValue},
+};
 
 use crate::support::{
     Case, Subject,
+    audio::{StreamInfo, assert_same},
     fixture::{self, SYMPHONIA},
-    guest::{GENEROUS, Guest, trap_kind},
+    guest::{GENEROUS, Guest, floats, trap_kind},
     stream::Script,
 };
 
@@ -46,7 +51,7 @@ fn flac_tags(subject: &Subject) {
     assert_eq!(metadata.tags, expected);
     assert_eq!(metadata.format.codec, "flac");
     assert_eq!((metadata.format.sample_rate, metadata.format.channels), (Some(44_100), Some(2)));
-    let frames = crate::support::audio::StreamInfo::of(&fixture::audio("demo.flac")).frames;
+    let frames = StreamInfo::of(&fixture::audio("demo.flac")).frames;
     assert_eq!(metadata.duration_ms, Some(frames * 1000 / 44_100));
 }
 
@@ -76,10 +81,10 @@ fn while_reading(subject: &Subject) {
     let expected = guest.decode(Script::new(file.clone()).boxed(), "wav");
     let session = guest.open(Script::new(file).boxed(), "wav").expect("opens");
     let first = guest.read(session, 100).expect("reads");
-    let mut samples: Vec<f32> = crate::support::guest::floats(&first).collect();
+    let mut samples: Vec<f32> = floats(&first).collect();
     guest.decoder(|decoder| decoder.metadata(session)).expect("has metadata");
     samples.extend(guest.read_all(session).0);
-    crate::support::audio::assert_same("around metadata", &samples, &expected, 2);
+    assert_same("around metadata", &samples, &expected, 2);
 }
 
 /// Every field of every record and every case of `metadata-value`, written byte by byte by the guest.
@@ -137,12 +142,12 @@ fn beyond_the_boundary(subject: &Subject) {
     for hint in ["big-metadata-2048", "big-pcm-2048"] {
         let mut guest = Guest::new(subject, "edge-decoder");
         let session = guest.open(Script::new(Vec::new()).boxed(), hint).expect("opens");
-        guest.budget(stellatune_plugin_core::limits::Budget { boundary_bytes: 1 << 20, ..GENEROUS });
+        guest.budget(Budget { boundary_bytes: 1 << 20, ..GENEROUS });
         let kind = if hint.contains("metadata") {
             trap_kind(guest.decoder(|decoder| decoder.metadata(session)))
         } else {
             trap_kind(guest.read(session, 1))
         };
-        assert_eq!(kind, stellatune_plugin_core::error::TrapKind::Memory, "{hint}");
+        assert_eq!(kind, TrapKind::Memory, "{hint}");
     }
 }

@@ -6,7 +6,7 @@ use crate::support::{
     Case, Subject,
     audio::{StreamInfo, Wav, assert_same},
     fixture::{self, SYMPHONIA},
-    guest::{Guest, refusal},
+    guest::{Guest, floats, refusal},
     stream::Script,
 };
 
@@ -18,9 +18,15 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("seek/unseekable", [SYMPHONIA], unseekable),
         Case::new("seek/echo", ["edge-decoder"], echo),
     ];
-    for file in
-        ["flac-44100-16-2.flac", "flac-8000-24-1.flac", "flac-192000-24-2.flac", "flac-blocksize-576.flac", "demo.flac", "wav-s24.wav", "wav-u8.wav"]
-    {
+    for file in [
+        "flac-44100-16-2.flac",
+        "flac-8000-24-1.flac",
+        "flac-192000-24-2.flac",
+        "flac-blocksize-576.flac",
+        "demo.flac",
+        "wav-s24.wav",
+        "wav-u8.wav",
+    ] {
         cases.push(Case::new(format!("seek/{file}"), [SYMPHONIA], move |subject| places(subject, file)));
     }
     cases
@@ -53,7 +59,7 @@ impl Track {
     }
 
     /// The samples from a time on. Seeking is to the frame at or before it.
-    fn from_ms(&self, ms: u64) -> &[f32] {
+    fn behind_ms(&self, ms: u64) -> &[f32] {
         let frame = ms * u64::from(self.rate) / 1000;
         &self.samples[frame as usize * usize::from(self.channels)..]
     }
@@ -75,7 +81,7 @@ fn places(subject: &Subject, file: &str) {
             guest.decoder(|decoder| decoder.seek_ms(session, ms)).expect("seeks");
             let (samples, end) = guest.read_all(session);
             end.expect("decodes to the end");
-            assert_same(&format!("from {ms} ms"), &samples, track.from_ms(ms), track.channels);
+            assert_same(&format!("from {ms} ms"), &samples, track.behind_ms(ms), track.channels);
         }
         guest.close(fresh).expect("closes");
     }
@@ -90,10 +96,10 @@ fn while_reading(subject: &Subject) {
         guest.decoder(|decoder| decoder.seek_ms(session, ms)).expect("seeks");
         let mut samples = Vec::new();
         for frames in [5, 1000, 333] {
-            samples.extend(crate::support::guest::floats(&guest.read(session, frames).expect("reads")));
+            samples.extend(floats(&guest.read(session, frames).expect("reads")));
         }
         assert_eq!(samples.len(), 2 * 1338, "as many frames as asked for");
-        assert_same(&format!("from {ms} ms"), &samples, &track.from_ms(ms)[..samples.len()], 2);
+        assert_same(&format!("from {ms} ms"), &samples, &track.behind_ms(ms)[..samples.len()], 2);
     }
 }
 
@@ -106,7 +112,7 @@ fn after_the_end(subject: &Subject) {
         guest.decoder(|decoder| decoder.seek_ms(session, 10)).expect("seeks");
         let (samples, end) = guest.read_all(session);
         end.expect("decodes to the end");
-        assert_same("from 10 ms", &samples, track.from_ms(10), 2);
+        assert_same("from 10 ms", &samples, track.behind_ms(10), 2);
     }
 }
 
@@ -124,7 +130,7 @@ fn past_the_end(subject: &Subject) {
             guest.decoder(|decoder| decoder.seek_ms(session, 20)).expect("seeks back");
             let (samples, end) = guest.read_all(session);
             end.expect("decodes to the end");
-            assert_same(file, &samples, track.from_ms(20), track.channels);
+            assert_same(file, &samples, track.behind_ms(20), track.channels);
             guest.close(session).expect("closes");
         }
     }
@@ -138,7 +144,7 @@ fn unseekable(subject: &Subject) {
         let session = guest.open(track.stream().unseekable().boxed(), track.ext).expect("opens");
         assert!(!guest.decoder(|decoder| decoder.info(session)).expect("has an info").seekable);
         let before = guest.read(session, 500).expect("reads");
-        let mut samples: Vec<f32> = crate::support::guest::floats(&before).collect();
+        let mut samples: Vec<f32> = floats(&before).collect();
         let error = refusal(guest.decoder(|decoder| decoder.seek_ms(session, 20)));
         assert!(matches!(error, PluginError::Unsupported(_)), "{error}");
         let (rest, end) = guest.read_all(session);
@@ -155,7 +161,7 @@ fn echo(subject: &Subject) {
     let session = guest.open(Script::new(bytes).boxed(), "echo").expect("opens");
     guest.decoder(|decoder| decoder.seek_ms(session, 1500)).expect("seeks");
     let chunk = guest.read(session, 1).expect("reads");
-    assert_eq!(crate::support::guest::floats(&chunk).collect::<Vec<_>>(), [72_000.0]);
+    assert_eq!(floats(&chunk).collect::<Vec<_>>(), [72_000.0]);
     guest.decoder(|decoder| decoder.seek_ms(session, 1 << 40)).expect("a stream may be left behind its end");
     assert!(guest.read(session, 1).expect("reads").eof);
 }

@@ -1,6 +1,6 @@
 //! What a guest sees of WASI: clocks, sleep, randomness, output as log lines, and nothing of this machine.
 
-use stellatune_plugin_core::{limits::Limits, types::MetadataValue, wasi::LINE_BYTES};
+use stellatune_plugin_core::{error::TrapKind, limits::Limits, types::MetadataValue, wasi::LINE_BYTES};
 
 use crate::support::{
     Case, Subject,
@@ -47,7 +47,8 @@ fn lines(subject: &Subject) {
     let session = guest.open(Script::new(Vec::new()).boxed(), "stdio").expect("opens");
     guest.close(session).expect("closes");
     let log = guest.log();
-    let from = |error_output: bool| log.iter().filter(move |(error, _)| *error == error_output).map(|(_, text)| text.as_str());
+    let from =
+        |error_output: bool| log.iter().filter(move |(error, _)| *error == error_output).map(|(_, text)| text.as_str());
     let out: Vec<_> = from(false).collect();
     assert_eq!(out[0], "plain line");
     assert_eq!(out[1], "in two parts");
@@ -62,7 +63,7 @@ fn flood(subject: &Subject) {
     let mut guest = Guest::new(subject, "edge-decoder");
     let session = guest.open(Script::new(Vec::new()).boxed(), "flood").expect("opens");
     guest.budget(SHORT);
-    assert_eq!(trap_kind(guest.read(session, 1)), stellatune_plugin_core::error::TrapKind::Deadline);
+    assert_eq!(trap_kind(guest.read(session, 1)), TrapKind::Deadline);
     let lines = guest.end();
     let most = 3 * Limits::AUDIO.log_lines_per_second as usize;
     assert!((2..most).contains(&lines.len()), "{} lines", lines.len());

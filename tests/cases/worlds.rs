@@ -9,8 +9,8 @@ use stellatune_plugin_core::{
     error::{CallResult, PluginError},
     host::{HostStream, Http, Services, Streams},
     types::{
-        AudioSpec, BufferLayout, ConfigUpdateMode, ConfigUpdatePlan, CoreModuleSpec, HotPathRole, LyricCandidate,
-        NegotiatedSpec, OpenRequest, RuntimeStatus, SampleFormat, StreamOpenKind,
+        AudioSpec, BufferLayout, ConfigUpdateMode, ConfigUpdatePlan, CoreModuleSpec, DisableReason, HotPathRole,
+        LyricCandidate, NegotiatedSpec, OpenRequest, RuntimeStatus, SampleFormat, StreamOpenKind,
     },
 };
 
@@ -106,7 +106,9 @@ fn passthrough(subject: &Subject) {
     let mut guest = Guest::with(subject, "echo-source", Options { services, ..Options::default() }).expect("starts");
     let catalog = guest.call(|instance| as_source(instance).create()).expect("creates");
     let opened = guest.call(|instance| as_source(instance).open_stream_json(catalog, "{\"open\":\"/music/x\"}"));
-    let OpenedHandle::Passthrough(Some(mut stream)) = opened.expect("opens").handle else { panic!("the host reads it") };
+    let OpenedHandle::Passthrough(Some(mut stream)) = opened.expect("opens").handle else {
+        panic!("the host reads it")
+    };
     drop(guest);
     let control = Arc::default();
     assert_eq!(stream.read(100, &control), Ok(b"on the shelf".to_vec()), "it outlives the guest");
@@ -118,7 +120,10 @@ fn lyrics(subject: &Subject) {
     let mut guest = Guest::new(subject, "echo-lyrics");
     let provider = guest.call(|instance| as_lyrics(instance).create()).expect("creates");
     let found = guest.call(|instance| as_lyrics(instance).search(provider, "caf\u{e9}")).expect("searches");
-    assert_eq!(found, [LyricCandidate { id: "echo:caf\u{e9}".into(), title: "caf\u{e9}".into(), artist: "Echo".into() }]);
+    assert_eq!(
+        found,
+        [LyricCandidate { id: "echo:caf\u{e9}".into(), title: "caf\u{e9}".into(), artist: "Echo".into() }]
+    );
     assert_eq!(guest.call(|instance| as_lyrics(instance).fetch(provider, &found[0].id)), Ok("caf\u{e9}".into()));
     let error = refusal(guest.call(|instance| as_lyrics(instance).fetch(provider, "nothing")));
     assert!(matches!(error, PluginError::NotFound(_)), "{error}");
@@ -143,7 +148,8 @@ fn fetch_json(subject: &Subject) {
     }
 
     let fetch = |services: Services, url: &str| {
-        let mut guest = Guest::with(subject, "echo-lyrics", Options { services, ..Options::default() }).expect("starts");
+        let mut guest =
+            Guest::with(subject, "echo-lyrics", Options { services, ..Options::default() }).expect("starts");
         let provider = guest.call(|instance| as_lyrics(instance).create()).expect("creates");
         guest.call(|instance| as_lyrics(instance).fetch(provider, url))
     };
@@ -270,7 +276,7 @@ fn hooks(subject: &Subject) {
     for fixture in ["echo-source", "echo-lyrics", "echo-sink", "echo-dsp"] {
         let mut guest = Guest::new(subject, fixture);
         guest.call(|instance| instance.enable()).expect("enables");
-        guest.call(|instance| instance.disable(stellatune_plugin_core::types::DisableReason::Reload)).expect("disables");
+        guest.call(|instance| instance.disable(DisableReason::Reload)).expect("disables");
         let texts: Vec<_> = guest.log().into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["on-enable", "on-disable DisableReason::Reload"], "{fixture}");
     }

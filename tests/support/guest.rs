@@ -56,7 +56,8 @@ pub(crate) struct Guest {
 impl Guest {
     /// Starts a fixture that starts.
     pub(crate) fn new(subject: &Subject, fixture: &str) -> Self {
-        Self::with(subject, fixture, Options::default()).unwrap_or_else(|trap| panic!("{fixture} does not start: {trap}"))
+        Self::with(subject, fixture, Options::default())
+            .unwrap_or_else(|trap| panic!("{fixture} does not start: {trap}"))
     }
 
     /// Starts a fixture.

@@ -10,8 +10,8 @@ pub(crate) mod package;
 pub(crate) mod random;
 pub(crate) mod stream;
 pub(crate) mod subject;
-pub(crate) mod watchdog;
 pub(crate) mod wat;
+pub(crate) mod watchdog;
 
 use std::sync::Arc;
 

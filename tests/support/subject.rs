@@ -9,10 +9,13 @@ use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Gu
 
 use super::fixture;
 
+/// What was made of a key, once; others wait for it meanwhile.
+type Once<K, V> = Mutex<HashMap<K, Arc<OnceLock<V>>>>;
+
 /// An engine, and the fixtures it runs.
 pub(crate) struct Subject {
     engine: Arc<Remembering>,
-    programs: Mutex<HashMap<String, Arc<OnceLock<Arc<dyn Program>>>>>,
+    programs: Once<String, Arc<dyn Program>>,
 }
 
 impl Subject {
@@ -45,7 +48,7 @@ impl Subject {
 
 struct Remembering {
     engine: Arc<dyn Engine>,
-    artifacts: Mutex<HashMap<Vec<u8>, Arc<OnceLock<Result<Artifact, EngineError>>>>>,
+    artifacts: Once<Vec<u8>, Result<Artifact, EngineError>>,
 }
 
 impl Engine for Remembering {

@@ -2,10 +2,10 @@
 //!
 //! A text `(component ...)` is taken as it is. A text `(module ...)` is the core of a decoder: it is completed with
 //! the exports it does not have itself, each as tame as can be, and then lifted into a component of the world
-//! `decoder-plugin`, or the one its front matter names. So a fixture holds what is hostile about it, and nothing else.
+//! `decoder-plugin`. So a fixture holds what is hostile about it, and nothing else.
 //!
-//! Front matter are lines `;; key: value` at the top: `for` (what it tests), `threat` (the threat's id), `world`, `revision`
-//! (of the contract).
+//! Front matter are lines `;; key: value` at the top: `for` (what it tests), `threat` (the threat's id), `revision` (an
+//! older one of the contract).
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ pub(crate) fn component(text: &str) -> Result<Vec<u8>> {
         return Ok(wat::parse_str(text)?);
     }
     let module = wat::parse_str(complete(text)?)?;
-    lift(module, front_matter(text, "world").unwrap_or("decoder-plugin"), front_matter(text, "revision"))
+    lift(module, front_matter(text, "revision"))
 }
 
 /// The value of `;; key: value` at the top of a text.
@@ -103,8 +103,8 @@ fn complete(text: &str) -> Result<String> {
     Ok(out)
 }
 
-/// Lifts a core module into a component of a world of the contract, or of an older revision of it.
-fn lift(mut module: Vec<u8>, world: &str, revision: Option<&str>) -> Result<Vec<u8>> {
+/// Lifts a core module into a component of the contract, or of an older revision of it.
+fn lift(mut module: Vec<u8>, revision: Option<&str>) -> Result<Vec<u8>> {
     let mut sources = SourceMap::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit").join("stellatune-plugin");
     for entry in std::fs::read_dir(&folder)? {
@@ -115,7 +115,7 @@ fn lift(mut module: Vec<u8>, world: &str, revision: Option<&str>) -> Result<Vec<
     let group = sources.parse().map_err(|(_, error)| anyhow!("{error}"))?;
     let mut resolve = Resolve::default();
     let package = resolve.push_group(group)?;
-    let world = resolve.select_world(&[package], Some(world))?;
+    let world = resolve.select_world(&[package], Some("decoder-plugin"))?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()
 }
