@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         let plugins = Plugins::symphonia(engine)?;
         let first = |runtime: &Runtime| {
             let mut decoder = plugin::open(runtime, &path).expect("the demo opens");
-            plugin::block(&mut decoder).expect("the demo decodes").len()
+            plugin::first(&mut decoder).expect("the demo decodes").len()
         };
         group.sample_size(10).bench_function(format!("{engine}/compile"), |bench| {
             bench.iter(|| first(&plugins.builder().without_cache().build().expect("a runtime")));

@@ -7,8 +7,11 @@ use pollster::block_on;
 use stellatune_plugins::{Decoder, DecoderChoice, Engine, Input, Runtime, RuntimeBuilder};
 use tempfile::TempDir;
 
-/// Frames an application asks for at a time.
-const READ_FRAMES: u32 = 16_384;
+/// Frames an application asks for at a time when it decodes a whole file.
+const READ_FRAMES: u32 = 65_536;
+
+/// Frames a player asks for first: a packet of the demo, which is what native code decodes first.
+const FIRST_FRAMES: u32 = 4_096;
 
 /// A plugins directory with plugins installed; gone when dropped.
 pub(crate) struct Plugins {
@@ -46,9 +49,14 @@ pub(crate) fn open(runtime: &Runtime, path: &Path) -> Result<Decoder> {
     Ok(block_on(runtime.open_decoder(&Input::file(path), &DecoderChoice::Auto))?)
 }
 
+/// The first samples, as few as make sense.
+pub(crate) fn first(decoder: &mut Decoder) -> Result<Vec<f32>> {
+    read(decoder, FIRST_FRAMES)
+}
+
 /// The next samples, as many as an application asks for at a time; none at the end.
 pub(crate) fn block(decoder: &mut Decoder) -> Result<Vec<f32>> {
-    Ok(block_on(decoder.read(READ_FRAMES))?.map_or_else(Vec::new, |block| block.samples))
+    read(decoder, READ_FRAMES)
 }
 
 /// Decodes the rest; says how many samples that were.
@@ -73,4 +81,8 @@ pub(crate) fn samples(decoder: &mut Decoder) -> Result<Vec<f32>> {
         }
         samples.extend(block);
     }
+}
+
+fn read(decoder: &mut Decoder, frames: u32) -> Result<Vec<f32>> {
+    Ok(block_on(decoder.read(frames))?.map_or_else(Vec::new, |block| block.samples))
 }

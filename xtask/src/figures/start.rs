@@ -30,7 +30,7 @@ pub(super) static ROW: Row = Row {
 fn measure(settings: &Settings) -> Result<Measured> {
     let path = audio("demo.flac");
     let plugins = Plugins::symphonia("wasmtime")?;
-    plugin::block(&mut plugin::open(&plugins.runtime()?, &path)?)?;
+    plugin::first(&mut plugin::open(&plugins.runtime()?, &path)?)?;
 
     let (mut native, mut more) = (Vec::new(), Vec::new());
     let (mut made, mut opened, mut read) = (Vec::new(), Vec::new(), Vec::new());
@@ -45,7 +45,7 @@ fn measure(settings: &Settings) -> Result<Measured> {
         made.push(clock.lap());
         let mut decoder = plugin::open(&runtime, &path)?;
         opened.push(clock.lap());
-        plugin::block(&mut decoder)?;
+        plugin::first(&mut decoder)?;
         read.push(clock.lap());
         more.push(clock.whole() - of_native);
         native.push(of_native);
