@@ -20,7 +20,7 @@ use crate::{
     install::{self, Content, Entry, PluginState, Store},
     limits::COMPONENT_BYTES,
     manifest::{self, Component, ComponentId, Manifest, PackagePath},
-    package::{self, ContentHash, FileEntry},
+    package::{ContentHash, FileEntry},
 };
 
 /// A package that is part of the application: the lowest layer, never copied to the store.
@@ -243,7 +243,6 @@ impl Plugin {
                 Error::new(ErrorKind::NotFound, message)
             })?;
             let bytes = self.file_bytes(content, &component.path)?;
-            package::check_header(component, &bytes)?;
             Ok(ComponentSource { hash: ContentHash::of(&bytes), bytes })
         };
         read().map_err(|error: Error| error.plugin(self.id.as_str()))

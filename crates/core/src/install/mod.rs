@@ -12,7 +12,8 @@ mod switch;
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,7 @@ pub(crate) use state::PluginState;
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    limits::COMPONENT_BYTES,
     manifest::{Component, ComponentId, Manifest, PluginId, fold, shown},
     package::Artifact,
     world,
@@ -176,7 +178,10 @@ fn verify(root: &Path, manifest: &Manifest) -> Result<Vec<String>> {
     let mut functions = BTreeSet::new();
     for component in &manifest.components {
         let path = component.path.under(root);
-        let wasm = fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+        let mut wasm = Vec::new();
+        // One byte more than a component may have is enough to refuse it.
+        let read = |file: File| file.take(COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm);
+        File::open(&path).and_then(read).map_err(|error| Error::io("read", &path, error))?;
         let verified = world::verify(&wasm, component.world).map_err(|error| of_component(component, error))?;
         functions.extend(verified.dangerous);
     }

@@ -4,7 +4,6 @@
 //! manifest, its directory as the root, every file with its hash. Nothing here touches a plugin store, and what a
 //! component's types are is `world`'s business. What may be inside is in docs/wasm-plugin-manifest.md.
 
-mod component;
 mod dir;
 mod hash;
 mod intake;
@@ -25,7 +24,6 @@ use crate::{
     manifest::{Manifest, PackagePath},
 };
 
-pub(crate) use component::check_header;
 pub use hash::ContentHash;
 pub(crate) use root::dynamic_library;
 
@@ -110,7 +108,7 @@ impl Artifact {
     }
 }
 
-/// A package whose files, manifest and component headers were checked, in a staging directory.
+/// A package whose files and manifest were checked, in a staging directory. What its components hold was not looked at.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StagedPackage {

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use super::{FileEntry, StagedPackage, component};
+use super::{FileEntry, StagedPackage};
 use crate::{
     error::{Error, Result},
-    manifest::{self, Manifest, PackagePath, shown},
+    manifest::{self, Component, Manifest, PackagePath, shown},
 };
 
 /// Segments of a path at which a manifest is still looked for.
@@ -21,9 +21,6 @@ pub(super) fn normalise(staging: &Path, files: &Files) -> Result<StagedPackage> 
         Some(FileEntry { path, ..file.clone() })
     });
     let package = StagedPackage { root: staging.join(&dir).components().collect(), files: entries.collect(), manifest };
-    for component in &package.manifest.components {
-        component::check_file(&package.root, component)?;
-    }
     // Packages come without modes, and what lies in `bin` is there to be started.
     for file in package.files.iter().filter(|file| file.path.as_str().starts_with("bin/")) {
         let path = file.path.under(&package.root);
@@ -65,9 +62,23 @@ fn read(staging: &Path, path: &PackagePath, files: &Files, dir: &str) -> Result<
     let manifest = Manifest::parse(&fs::read(&at).map_err(|error| Error::io("read", &at, error))?)?;
     let inside: Vec<PackagePath> = files.keys().filter_map(|file| file.strip(dir)).collect();
     for component in &manifest.components {
-        component::check_place(component, &inside).map_err(|error| error.plugin(manifest.id.as_str()))?;
+        check_place(component, &inside).map_err(|error| error.plugin(manifest.id.as_str()))?;
     }
     Ok(manifest)
+}
+
+/// That the file of a component is among the package's, spelled as the manifest spells it.
+fn check_place(component: &Component, files: &[PackagePath]) -> Result<()> {
+    if files.contains(&component.path) {
+        return Ok(());
+    }
+    let (id, path) = (shown(component.id.as_str()), shown(component.path.as_str()));
+    let prefix = format!("{}/", component.path);
+    if files.iter().any(|file| file.as_str().starts_with(&prefix)) {
+        let message = format!("the path {path} of component {id} is a directory");
+        return Err(Error::rejected("component-directory", message));
+    }
+    Err(Error::rejected("missing-file", format!("the file {path} of component {id} is not in the package")))
 }
 
 fn none_valid(files: &Files, mut invalid: Vec<Error>) -> Error {
