@@ -16,6 +16,7 @@ use stellatune_plugin_core::{
 
 use crate::support::{
     Case, Subject,
+    again::cut_during,
     guest::{GENEROUS, Guest, SHORT, trap_kind},
     stream::Script,
 };
@@ -51,12 +52,7 @@ fn while_running(subject: &Subject, action: &str) {
     let mut guest = Guest::new(subject, "edge-decoder");
     let session = guest.open(silence().boxed(), action).expect("opens");
     let cancel = guest.canceller();
-    let canceller = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(30));
-        cancel();
-    });
-    assert_eq!(trap_kind(guest.read(session, 1)), TrapKind::Cancelled);
-    canceller.join().expect("the canceller does not panic");
+    assert_eq!(trap_kind(cut_during(cancel, || guest.read(session, 1))), TrapKind::Cancelled);
     works(subject);
 }
 

@@ -10,6 +10,7 @@ use stellatune_plugins::{
 
 use crate::support::{
     Case, Subject,
+    again::cut_during,
     audio::{StreamInfo, assert_same, md5_of},
     fixture::{self, SYMPHONIA},
     package::{Home, Package, installed, open, read_all, wait},
@@ -228,22 +229,17 @@ fn deadline_then_next(subject: &Subject) {
     works(&runtime);
 }
 
-/// Cuts a decoder's call in flight from another thread.
-fn cut_soon(decoder: &Decoder) -> thread::JoinHandle<()> {
+/// Reads while another thread cuts that.
+fn read_and_cut(decoder: &mut Decoder) -> Error {
     let canceller = decoder.canceller();
-    thread::spawn(move || {
-        thread::sleep(Duration::from_millis(30));
-        canceller.cancel();
-    })
+    cut_during(|| canceller.cancel(), || wait(decoder.read(10))).expect_err("is cut")
 }
 
 fn cancel(subject: &Subject, hint: &str) {
     let (_home, runtime) = installed(subject, "edge-decoder");
     let mut decoder = open(&runtime, [0; 64], hint).expect("opens");
-    let canceller = cut_soon(&decoder);
-    let error = wait(decoder.read(10)).expect_err("is cut");
+    let error = read_and_cut(&mut decoder);
     assert_eq!((trap(&error), error.kind()), (TrapKind::Cancelled, ErrorKind::Cancelled), "{error}");
-    canceller.join().expect("the canceller does not panic");
     works(&runtime);
 }
 
@@ -253,10 +249,8 @@ fn cancel_a_blocked_reader(subject: &Subject) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let input = Input::forward(reader).with_ext("echo");
     let mut decoder = wait(runtime.open_decoder(&input, &DecoderChoice::Auto)).expect("opens");
-    let canceller = cut_soon(&decoder);
-    let error = wait(decoder.read(10)).expect_err("is cut");
+    let error = read_and_cut(&mut decoder);
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-    canceller.join().expect("the canceller does not panic");
     works(&runtime);
     drop(writer);
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Case`] is one thing that must hold, [`Subject`] the engine it is asked of.
 
+pub(crate) mod again;
 pub(crate) mod audio;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
