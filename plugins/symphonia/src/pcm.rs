@@ -53,11 +53,7 @@ fn interleave<S: Sample>(
 ) {
     let range = start..start + count;
     if let (2, Some((left, right))) = (buffer.num_planes(), pair(buffer)) {
-        let frames = out.chunks_exact_mut(2 * SAMPLE_BYTES);
-        for ((frame, left), right) in frames.zip(&left[range.clone()]).zip(&right[range]) {
-            frame[..SAMPLE_BYTES].copy_from_slice(&to_f32(*left).to_le_bytes());
-            frame[SAMPLE_BYTES..].copy_from_slice(&to_f32(*right).to_le_bytes());
-        }
+        stereo(&left[range.clone()], &right[range], out, to_f32);
         return;
     }
     let channels = buffer.num_planes();
@@ -67,6 +63,30 @@ fn interleave<S: Sample>(
             let at = channel * SAMPLE_BYTES;
             frame[at..at + SAMPLE_BYTES].copy_from_slice(&to_f32(*sample).to_le_bytes());
         }
+    }
+}
+
+/// Frames converted together: so many that the compiler does it with vectors.
+const LANES: usize = 8;
+
+fn stereo<S: Sample>(left: &[S], right: &[S], out: &mut [u8], to_f32: impl Fn(S) -> f32 + Copy) {
+    let (lefts, rights) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
+    let (left, right) = (lefts.remainder(), rights.remainder());
+    let (outs, out) = out.split_at_mut(out.len() - left.len() * 2 * SAMPLE_BYTES);
+    let blocks = outs.chunks_exact_mut(LANES * 2 * SAMPLE_BYTES);
+    for ((out, left), right) in blocks.zip(lefts).zip(rights) {
+        let mut frames = [0.0; 2 * LANES];
+        for lane in 0..LANES {
+            frames[2 * lane] = to_f32(left[lane]);
+            frames[2 * lane + 1] = to_f32(right[lane]);
+        }
+        for (out, sample) in out.chunks_exact_mut(SAMPLE_BYTES).zip(frames) {
+            out.copy_from_slice(&sample.to_le_bytes());
+        }
+    }
+    for ((frame, left), right) in out.chunks_exact_mut(2 * SAMPLE_BYTES).zip(left).zip(right) {
+        frame[..SAMPLE_BYTES].copy_from_slice(&to_f32(*left).to_le_bytes());
+        frame[SAMPLE_BYTES..].copy_from_slice(&to_f32(*right).to_le_bytes());
     }
 }
 
