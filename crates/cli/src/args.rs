@@ -1,8 +1,12 @@
 //! The command line: what can be said, and what `--help` teaches.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
-use clap::{ArgAction, Args, Parser, Subcommand, builder::PossibleValuesParser};
+use clap::{
+    ArgAction, Args, Parser, Subcommand,
+    builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser},
+};
+use stellatune_plugins::Selector;
 use tracing::Level;
 
 /// Plugins for music players: install, look at and use them.
@@ -116,39 +120,23 @@ pub(crate) struct DecodeArgs {
     pub(crate) input: PathBuf,
 
     /// The WAV file to write; one that is there is replaced
-    #[arg(short, long, value_name = "OUT.wav", value_parser = output)]
+    #[arg(short, long, value_name = "OUT.wav", value_parser = PathBufValueParser::new().try_map(output))]
     pub(crate) output: PathBuf,
 
     /// Decodes with this ability of this plugin, instead of the one that fits the file best
-    #[arg(long, value_name = "ID:TYPE", value_parser = decoder_name)]
-    pub(crate) decoder: Option<DecoderName>,
+    #[arg(long, value_name = "ID:TYPE", value_parser = Selector::from_str)]
+    pub(crate) decoder: Option<Selector>,
 
     /// Adds where the time went
     #[arg(long)]
     pub(crate) stats: bool,
 }
 
-/// `ID:TYPE`: a decoder by plugin and ability.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DecoderName {
-    pub(crate) plugin_id: String,
-    pub(crate) type_id: String,
-}
-
-fn decoder_name(text: &str) -> Result<DecoderName, String> {
-    match text.split_once(':') {
-        Some((plugin_id, type_id)) if !plugin_id.is_empty() && !type_id.is_empty() => {
-            Ok(DecoderName { plugin_id: plugin_id.to_owned(), type_id: type_id.to_owned() })
-        }
-        _ => Err("a plugin's id, a colon and a decoder's type, such as `org.example.my-plugin:flac`".to_owned()),
+fn output(path: PathBuf) -> Result<PathBuf, &'static str> {
+    if path.as_os_str() == "-" {
+        return Err("the output must be a file: its header is written last (`./-` is a file of that name)");
     }
-}
-
-fn output(text: &str) -> Result<PathBuf, String> {
-    match text {
-        "-" => Err("the output must be a file: its header is written last (`./-` is a file of that name)".to_owned()),
-        _ => Ok(text.into()),
-    }
+    Ok(path)
 }
 
 fn engine_names() -> PossibleValuesParser {
@@ -167,17 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn a_decoder_is_named_by_plugin_and_type() {
-        let name = DecoderName { plugin_id: "a.b".into(), type_id: "flac:x".into() };
-        assert_eq!(decoder_name("a.b:flac:x"), Ok(name));
-        for wrong in ["", "a.b", "a.b:", ":flac", ":"] {
-            assert!(decoder_name(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
     fn the_standard_output_is_no_place_for_a_wav_file() {
-        assert!(output("-").is_err());
-        assert_eq!(output("./-"), Ok("./-".into()));
+        assert!(output("-".into()).is_err());
+        assert_eq!(output("./-".into()), Ok("./-".into()));
     }
 }

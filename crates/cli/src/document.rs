@@ -80,13 +80,19 @@ fn to_json<T: Serialize>(document: &T) -> Result<String> {
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() && character != '\n' {
+        if steers(character) && character != '\n' {
             escaped.extend(character.escape_default());
         } else {
             escaped.push(character);
         }
     }
     escaped
+}
+
+/// Whether a character moves the cursor, reorders text or breaks a line.
+fn steers(character: char) -> bool {
+    let reorders = matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || reorders || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 /// Lines of cells in columns, each as wide as its widest cell.
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn nothing_shown_moves_the_cursor() {
-        assert_eq!(escape("a\u{1b}[2Jb\nc\rd"), "a\\u{1b}[2Jb\nc\\rd");
+        assert_eq!(escape("a\u{1b}[2Jb\nc\rd\u{202e}"), "a\\u{1b}[2Jb\nc\\rd\\u{202e}");
     }
 
     #[test]

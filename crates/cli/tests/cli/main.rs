@@ -1,0 +1,9 @@
+//! Runs the real app as a user does: what it prints, what it leaves on disk, how it exits.
+
+mod app;
+mod decode;
+mod errors_doc;
+mod interrupted;
+mod plugins;
+mod usage;
+mod wav;
