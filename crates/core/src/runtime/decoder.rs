@@ -19,6 +19,9 @@ use crate::{
 /// Frames asked of the guest in one call. Measured: larger calls are no faster.
 const CALL_FRAMES: u32 = 4_096;
 
+/// Frames in one read at most: a second and a half of music. Longer reads save nothing, and a block stays small.
+const READ_FRAMES: u32 = 65_536;
+
 /// Rates a stream may have, in Hz: DSD played as PCM reaches 768 kHz.
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1..=768_000;
 
@@ -102,7 +105,7 @@ impl Decoder {
             .await
     }
 
-    /// Decodes at most `max_frames` (at least 1); `None` is the end of the stream, until a seek.
+    /// Decodes at most `max_frames` (1 to 65,536); `None` is the end of the stream, until a seek.
     ///
     /// PCM comes untrimmed: `info` says how many frames of encoder delay and padding it carries.
     ///
@@ -116,7 +119,7 @@ impl Decoder {
             return Ok(None);
         }
         let channels = self.info.channels;
-        let wanted = max_frames.max(1);
+        let wanted = max_frames.clamp(1, READ_FRAMES);
         let read = self
             .session
             .run(move |guest, session, token| Ok(read_frames(guest, session, token, wanted, channels)))
@@ -175,7 +178,8 @@ struct Read {
 
 /// Calls the guest until `wanted` frames are there, the stream ends or a call fails. What came before a failure counts.
 fn read_frames(guest: &mut Guest, session: ObjectId, token: &CancelToken, wanted: u32, channels: u16) -> Read {
-    let mut read = Read { samples: Vec::new(), ended: false, error: None };
+    let samples = Vec::with_capacity(wanted as usize * usize::from(channels));
+    let mut read = Read { samples, ended: false, error: None };
     let mut left = wanted;
     while left > 0 {
         let frames = left.min(CALL_FRAMES);

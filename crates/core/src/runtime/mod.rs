@@ -22,7 +22,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::Event,
     install::{Installed, Store},
-    registry::{BundledPackage, Snapshot},
+    registry::{BundledPackage, Origin, Snapshot},
     route::RouteKey,
     services::stream::Input,
     types::DisableReason,
@@ -107,7 +107,7 @@ impl Runtime {
     pub async fn uninstall(&self, id: &str) -> Result<()> {
         let (inner, id) = (Arc::clone(&self.0), id.trim().to_owned());
         blocking(move || {
-            inner.known(&id)?;
+            inner.installed(&id)?;
             inner.components.tear_down(&id, DisableReason::Unload);
             inner.store.uninstall(&id)?;
             inner.rescan()?;
@@ -243,6 +243,19 @@ impl Inner {
         Err(Error::new(ErrorKind::NotFound, format!("no plugin `{id}` is installed"))
             .plugin(id)
             .help("`stellatune plugin list` shows what is installed"))
+    }
+
+    /// Refuses what cannot be uninstalled because it is part of the application.
+    fn installed(&self, id: &str) -> Result<()> {
+        self.known(id)?;
+        let bundled = self.snapshot.read().plugin(id).is_some_and(|plugin| plugin.origin() == Origin::Bundled);
+        if !bundled {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, format!("the plugin `{id}` is part of the application"))
+            .plugin(id)
+            .during("uninstall")
+            .help("disable it instead"))
     }
 
     fn send(&self, event: Event) {
