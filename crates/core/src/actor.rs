@@ -3,7 +3,7 @@
 //! The thread starts the instance, runs `on-enable`, then jobs in the order they came, and at the end `on-disable`.
 //! Each guest call is bracketed by its budget. A trap ends the actor: its instance is dropped at once, and later
 //! work is answered with that trap. Not here: how many actors a component has, and which one serves a session
-//! ([`crate::schedule`]).
+//! (`schedule`).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

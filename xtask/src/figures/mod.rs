@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn rows_are_asked_for_by_id_and_by_clock() {
-        let asked = |arguments: &[&str]| {
+        let asked = |arguments: &[&str]| -> Result<Vec<&str>> {
             let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
             let asked = Asked::parse(&arguments)?;
-            Ok(ROWS.iter().filter(|row| asked.includes(row)).map(|row| row.id).collect::<Vec<_>>()) as Result<_>
+            Ok(ROWS.iter().filter(|row| asked.includes(row)).map(|row| row.id).collect())
         };
         assert_eq!(asked(&[]).unwrap().len(), ROWS.len());
         assert_eq!(asked(&["a4", "A1"]).unwrap(), ["A1", "A4"]);

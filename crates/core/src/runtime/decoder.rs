@@ -6,7 +6,7 @@ use crate::{
     actor::{Actor, Canceller, Guest, Session},
     control::CancelToken,
     engine::Instance,
-    error::{CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
+    error::{CallError, CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     host::HostStream,
     limits::CallClass,
     manifest::AbilityKind,
@@ -220,24 +220,24 @@ fn check_chunk(chunk: &PcmF32Chunk, channels: u16) -> CallResult<()> {
     if bytes == 0 && !chunk.eof {
         return Err(PluginError::Internal("the decoder returned no audio before the end of the stream".into()).into());
     }
-    if bytes % frame != 0 {
-        return Err(lie(format!("{bytes} bytes of PCM are not whole frames of {channels} channels")));
+    if !bytes.is_multiple_of(frame) {
+        return Err(lie(&format!("{bytes} bytes of PCM are not whole frames of {channels} channels")));
     }
     Ok(())
 }
 
 fn check_info(info: DecoderInfo) -> CallResult<DecoderInfo> {
     if !SAMPLE_RATES.contains(&info.sample_rate) {
-        return Err(lie(format!("a sample rate of {} Hz", info.sample_rate)));
+        return Err(lie(&format!("a sample rate of {} Hz", info.sample_rate)));
     }
     if !CHANNELS.contains(&info.channels) {
-        return Err(lie(format!("{} channels", info.channels)));
+        return Err(lie(&format!("{} channels", info.channels)));
     }
     Ok(info)
 }
 
 /// A guest that returns what the contract forbids is broken, whatever it believes.
-fn lie(what: String) -> crate::error::CallError {
+fn lie(what: &str) -> CallError {
     Trap::new(TrapKind::Abi, format!("the plugin returned {what}")).into()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Everything here is async without needing an executor of its own: guests live on their own threads, and work on
 //! files runs on a helper thread. Policy is elsewhere: which plugin serves a request ([`crate::route`]), which
-//! instance ([`crate::schedule`]), what may be installed ([`crate::install`]).
+//! instance (`schedule`), what may be installed ([`crate::install`]).
 
 mod builder;
 mod components;
