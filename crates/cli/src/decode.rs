@@ -111,8 +111,8 @@ fn explain(error: Error, input: &Path, position: Option<Duration>) -> Error {
         let beyond = position.map(|position| format!(" beyond {}", clock(position))).unwrap_or_default();
         let message = format!("cannot decode {input}{beyond}: {}", error.message());
         let told = Error::new(kind, message).during(error.operation().unwrap_or("decode"));
-        let told = error.plugin_id().into_iter().fold(told, |told, id| told.plugin(id));
-        error.help_text().into_iter().fold(told, |told, help| told.help(help))
+        let told = error.plugin_id().into_iter().fold(told, Error::plugin);
+        error.help_text().into_iter().fold(told, Error::help)
     } else {
         error.during("decode")
     };

@@ -1,8 +1,8 @@
 //! What a guest can do, as small object-safe traits that engines implement: the exports of the contract, typed.
 //!
 //! Every method is one call of one export. Guest objects (sessions, catalogs, providers, processors, source
-//! streams) are named by an [`ObjectId`] that the engine hands out and that is good until `Instance::close`
-//! (`crate::engine`) or until the guest traps.
+//! streams) are named by an [`ObjectId`] that the engine hands out and that is good until
+//! `engine::Instance::close` or until the guest traps.
 //!
 //! *Requires*, for all: the caller has entered the instance's [`CallControl`](crate::control::CallControl), and no
 //! earlier call trapped. *Behaviour*, for all: a refusal (`CallError::Plugin`) leaves the guest usable; a trap does

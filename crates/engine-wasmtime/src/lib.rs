@@ -1,6 +1,6 @@
 //! Runs plugins on [Wasmtime](wasmtime): component loading and host imports on its own component model.
 //!
-//! [`WasmtimeEngine`] is the [`Engine`](stellatune_plugin_core::engine::Engine) of core's seam, and all that this
+//! [`WasmtimeEngine`] is the [`Engine`] of core's seam, and all that this
 //! crate offers. Not here: any policy, such as deadlines, limits, grants and restarts (core).
 //!
 //! `program` links and starts, `guest` calls in, `imports` calls out, `guard` limits and cuts, `convert` translates
