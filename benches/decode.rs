@@ -40,7 +40,9 @@ fn file(criterion: &mut Criterion, name: &str, path: &Path) -> Result<()> {
         ensure!(plugin::decode(&mut plugin::open(&runtime, path)?)? == samples, "{engine} decodes another length");
         group.bench_function(*engine, |bench| {
             bench.iter(|| {
-                plugin::open(&runtime, path).and_then(|mut decoder| plugin::decode(&mut decoder)).expect("decoded before")
+                plugin::open(&runtime, path)
+                    .and_then(|mut decoder| plugin::decode(&mut decoder))
+                    .expect("decoded before")
             });
         });
     }
