@@ -64,7 +64,11 @@ impl Globals {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Installs, lists and removes plugins
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  stellatune plugin list\n  stellatune plugin install ./my-plugin.zip"
+    )]
     Plugin(PluginCommand),
     /// Decodes an audio file to a WAV file
     Decode(DecodeArgs),

@@ -31,15 +31,12 @@ impl Output {
                 .help("choose another name after `-o`; the input is never overwritten"));
         }
         let directory = directory_of(&place);
-        let mut builder = Builder::new();
-        builder.prefix(".stellatune-").suffix(".part");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(directory).map_err(|error| {
-            // What the operating system tells, without the name nobody chose.
-            let error = error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
-            unwritable(path, error)
-        })?;
+        let file = Builder::new()
+            .prefix(".stellatune-")
+            .suffix(".part")
+            // As any file the user makes, where the library would close it to others; its errors name what nobody chose.
+            .make_in(directory, |part| File::options().write(true).create_new(true).open(part))
+            .map_err(|error| unwritable(path, error))?;
         Ok(Self { file, place })
     }
 
@@ -163,6 +160,8 @@ mod tests {
         assert_eq!(kind(&directory.path().join("none/out.wav")), Some(ErrorKind::Io));
         assert_eq!(kind(&input.join("out.wav")), Some(ErrorKind::Io));
         assert_eq!(names(directory.path()), ["in.wav"]);
+        let error = Output::create(&directory.path().join("none/out.wav"), &input).err().expect("refused");
+        assert!(!error.message().contains(".part"), "{error}");
     }
 
     #[cfg(unix)]

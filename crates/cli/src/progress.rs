@@ -38,8 +38,8 @@ impl Progress {
             return;
         }
         let speed = position.as_secs_f64() / self.began.elapsed().as_secs_f64();
-        self.bar.set_message(format!("{}, {speed:.0} x real time", clock(position)));
         self.bar.set_position(millis(position));
+        self.bar.set_message(format!("{}, {speed:.0} x real time", clock(position)));
     }
 }
 

@@ -21,9 +21,11 @@ fn help_teaches_every_command_with_an_example() {
         let run = app.run(&[command, &["--help"]].concat());
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command:?}");
         assert!(run.stdout.contains("Usage: stellatune"), "{command:?}: {}", run.stdout);
-        if command != ["plugin"] {
-            let example = format!("\n  stellatune {}", command.join(" "));
-            assert!(run.stdout.contains(example.trim_end()), "{command:?}: {}", run.stdout);
+        let (_, examples) = run.stdout.split_once("\nExample").unwrap_or_else(|| panic!("{command:?} has no example"));
+        let example = format!("\n  stellatune {}", command.join(" "));
+        assert!(examples.contains(example.trim_end()), "{command:?}: {examples}");
+        for later in ["--allow", "--yes", "--dsp", "  play ", "probe", "wasmer"] {
+            assert!(!run.stdout.contains(later), "{command:?} promises {later}");
         }
         for global in ["--json", "--plugins-dir", "--engine", "--verbose"] {
             assert!(run.stdout.contains(global), "{command:?} does not tell of {global}");
