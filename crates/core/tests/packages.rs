@@ -450,6 +450,15 @@ fn a_manifest_is_read_as_the_contract_says() {
     assert_eq!(Manifest::parse(written.to_string().as_bytes()).expect("the canonical form"), manifest);
 }
 
+#[test]
+fn the_documents_example_is_valid() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wasm-plugin-manifest.md");
+    let document = fs::read_to_string(path).expect("the document");
+    let example = document.split("```json\n").nth(1).and_then(|after| after.split("```").next()).expect("an example");
+    let manifest = Manifest::parse(example.as_bytes()).expect("a valid manifest");
+    assert_eq!((manifest.id.is_canonical(), manifest.components.len()), (true, 2));
+}
+
 /// Every rule that is named where packages are read is one that the document lists.
 #[test]
 fn every_rule_is_documented() {

@@ -13,7 +13,7 @@ use super::{
     scan::{self, Entry, Origin},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     package::{ContentHash, FileEntry, StagedPackage},
     receipt::Receipt,
 };
@@ -66,7 +66,11 @@ pub(super) fn install(lock: &Lock<'_>, package: StagedPackage, origin: String) -
 
 /// Puts files and receipt where `current` will point to.
 fn place(lock: &Lock<'_>, id: &str, root: &Path, path: &Path, receipt: &Receipt) -> Result<()> {
-    let versions = lock.layout.versions(id);
+    let (plugin, versions) = (lock.layout.plugin(id), lock.layout.versions(id));
+    // A link would lead out of the store.
+    if fs::symlink_metadata(&plugin).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(Error::new(ErrorKind::Io, format!("{} is in the way: it is not a directory", plugin.display())));
+    }
     fs::create_dir_all(&versions).map_err(|error| Error::io("create", &versions, error))?;
     if !intact(path, &receipt.files) {
         lock.discard(path)?;
@@ -74,7 +78,7 @@ fn place(lock: &Lock<'_>, id: &str, root: &Path, path: &Path, receipt: &Receipt)
         layout::sync(&versions)?;
     }
     lock.write(&lock.layout.receipt(id, &receipt.package_hash.short()), &receipt.to_json())?;
-    layout::sync(&lock.layout.plugin(id))
+    layout::sync(&plugin)
 }
 
 /// Whether a directory holds these files and their bytes.
