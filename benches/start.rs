@@ -3,6 +3,11 @@
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
 
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
 use anyhow::Result;
 use common::{
     audio,
@@ -10,7 +15,7 @@ use common::{
     plugin::{self, Plugins},
 };
 use criterion::Criterion;
-use stellatune_plugins::{Runtime, engines};
+use stellatune_plugins::{Decoder, Runtime, engines};
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
@@ -24,19 +29,31 @@ fn main() -> Result<()> {
     });
     for engine in engines() {
         let plugins = Plugins::symphonia(engine)?;
-        let first = |runtime: &Runtime| {
-            let mut decoder = plugin::open(runtime, &path).expect("the demo opens");
-            plugin::first(&mut decoder).expect("the demo decodes").len()
-        };
+        let builder = || plugins.builder();
+        started(builder().build()?, &path)?;
         group.sample_size(10).bench_function(format!("{engine}/compile"), |bench| {
-            bench.iter(|| first(&plugins.builder().without_cache().build().expect("a runtime")));
+            bench.iter_custom(|times| (0..times).map(|_| time(|| builder().without_cache().build(), &path)).sum());
         });
-        first(&plugins.runtime()?);
         group.sample_size(20).bench_function(format!("{engine}/cached"), |bench| {
-            bench.iter(|| first(&plugins.runtime().expect("a runtime")));
+            bench.iter_custom(|times| (0..times).map(|_| time(|| builder().build(), &path)).sum());
         });
     }
     group.finish();
     criterion.final_summary();
     Ok(())
+}
+
+/// How long it takes to make a runtime and hear its first samples, but not to let it go.
+fn time(runtime: impl FnOnce() -> stellatune_plugins::Result<Runtime>, path: &Path) -> Duration {
+    let began = Instant::now();
+    let kept = started(runtime().expect("a runtime"), path).expect("the demo decodes");
+    let elapsed = began.elapsed();
+    drop(kept);
+    elapsed
+}
+
+fn started(runtime: Runtime, path: &Path) -> Result<(Runtime, Decoder)> {
+    let mut decoder = plugin::open(&runtime, path)?;
+    plugin::first(&mut decoder)?;
+    Ok((runtime, decoder))
 }
