@@ -586,59 +586,75 @@ pub(crate) mod tests {
         assert!(teardown.join().unwrap());
     }
 
-    #[test]
-    fn a_canceller_cuts_its_own_session_only() {
-        let engine = engine(|call, control| match call {
-            Call::Info => control.wait(None, || None::<()>).map(drop).map_err(Into::into),
+    /// An engine whose `info` blocks until it is cut, and a flag that says that it does.
+    fn blocking_engine() -> (FakeEngine, Arc<AtomicBool>) {
+        let blocked = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&blocked);
+        let engine = engine(move |call, control| match call {
+            Call::Info => {
+                flag.store(true, Ordering::Release);
+                control.wait(None, || None::<()>).map(drop).map_err(Into::into)
+            }
             _ => Ok(()),
         });
-        let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
-        let (mut session, other) = (block_on(open(&actor)).unwrap(), block_on(open(&actor)).unwrap());
-        let (mine, theirs) = (session.canceller(), other.canceller());
-        let thread = thread::spawn(move || {
-            theirs.cancel();
-            thread::sleep(Duration::from_millis(20));
-            mine.cancel();
-        });
-        let began = Instant::now();
-        let blocked = block_on(session.run(|guest, session, token| {
+        (engine, blocked)
+    }
+
+    fn wait_for(flag: &AtomicBool) {
+        while !flag.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+    }
+
+    fn info(session: &mut Session) -> Option<ErrorKind> {
+        let answer = block_on(session.run(|guest, session, token| {
             guest
                 .call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
         }));
-        assert_eq!(blocked.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
-        assert!(began.elapsed() >= Duration::from_millis(15), "only its own canceller ends it");
+        answer.err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn a_canceller_cuts_its_own_session_only() {
+        let (engine, blocked) = blocking_engine();
+        let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+        let (mut session, other) = (block_on(open(&actor)).unwrap(), block_on(open(&actor)).unwrap());
+        let (mine, theirs) = (session.canceller(), other.canceller());
+        let began = Instant::now();
+        let pause = Duration::from_millis(20);
+        let thread = thread::spawn(move || {
+            wait_for(&blocked);
+            theirs.cancel();
+            thread::sleep(pause);
+            mine.cancel();
+        });
+        assert_eq!(info(&mut session), Some(ErrorKind::Cancelled));
+        assert!(began.elapsed() >= pause, "only its own canceller ends it");
         thread.join().unwrap();
     }
 
     #[test]
     fn a_full_queue_answers_busy() {
-        let engine = engine(|call, control| match call {
-            Call::Info => control.wait(None, || None::<()>).map(drop).map_err(Into::into),
-            _ => Ok(()),
-        });
+        let (engine, blocked) = blocking_engine();
         let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
         let mut session = block_on(open(&actor)).unwrap();
         let canceller = session.canceller();
         let flood = {
             let actor = Arc::clone(&actor);
             thread::spawn(move || {
-                let mut waiting: Vec<_> = (0..=QUEUE + 1).map(|_| Box::pin(actor.run(|_| Ok(())))).collect();
-                let waker = std::task::Waker::noop();
-                let mut context = std::task::Context::from_waker(waker);
-                thread::sleep(Duration::from_millis(50));
-                let busy = waiting.iter_mut().any(|run| {
-                    matches!(run.as_mut().poll(&mut context),
-                        std::task::Poll::Ready(Err(error)) if error.kind() == ErrorKind::Busy)
+                wait_for(&blocked);
+                let mut waiting: Vec<_> = (0..=QUEUE).map(|_| Box::pin(actor.run(|_| Ok(())))).collect();
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                let busy = waiting.iter_mut().filter_map(|run| match run.as_mut().poll(&mut context) {
+                    std::task::Poll::Ready(answer) => answer.err().map(|error| error.kind()),
+                    std::task::Poll::Pending => None,
                 });
+                let busy: Vec<_> = busy.collect();
                 canceller.cancel();
                 busy
             })
         };
-        let blocked = block_on(session.run(|guest, session, token| {
-            guest
-                .call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
-        }));
-        assert!(blocked.is_err());
-        assert!(flood.join().unwrap());
+        assert_eq!(info(&mut session), Some(ErrorKind::Cancelled));
+        assert_eq!(flood.join().unwrap(), [ErrorKind::Busy], "one more than the queue holds");
     }
 }
