@@ -1,0 +1,208 @@
+//! The actor over the fake engine: order of calls, cuts, and what is left when a guest is gone.
+
+use super::*;
+use crate::{
+    engine::{
+        Engine,
+        fake::{Call, FakeEngine, Verdict},
+    },
+    error::PluginError,
+    services::stream::Input,
+};
+
+/// Drives a future on the caller's thread, as an application without an async runtime would.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    use std::task::{Context, Poll, Wake, Waker};
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct NoLog;
+
+impl LogSink for NoLog {
+    fn line(&mut self, _: bool, _: &str) {}
+}
+
+pub(crate) fn setup(instance: u64) -> Setup {
+    Setup {
+        plugin_id: "test.plugin".into(),
+        component_id: "decoder".into(),
+        instance,
+        services: Services::default(),
+        limits: Limits::AUDIO,
+        budgets: Arc::new(Budgets::default()),
+        events: broadcast::channel(16).0,
+        log: Box::new(NoLog),
+    }
+}
+
+fn engine(script: impl Fn(&Call, &Arc<CallControl>) -> Verdict + Send + Sync + 'static) -> FakeEngine {
+    FakeEngine::new(script)
+}
+
+pub(crate) fn program(engine: &FakeEngine) -> Arc<dyn Program> {
+    engine.load(&engine.compile(b"x").unwrap()).unwrap()
+}
+
+async fn open(actor: &Arc<Actor>) -> Result<Session> {
+    let opened = Session::open(actor, CancelToken::default(), |guest, token| {
+        let object = guest.call("open", CallClass::Stream, token, |instance| {
+            let input = Input::bytes(&b""[..]).open().map_err(|error| PluginError::Io(error.to_string()))?;
+            instance.decoder().expect("fakes are decoders").open(input, None)
+        })?;
+        Ok((object, ()))
+    });
+    Ok(opened.await?.0)
+}
+
+fn gone(actor: &Actor) -> bool {
+    actor.wait_gone(Instant::now() + Duration::from_secs(10))
+}
+
+#[test]
+fn an_actor_enables_serves_closes_and_disables_in_order() {
+    let engine = engine(|_, _| Ok(()));
+    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let session = block_on(open(&actor)).unwrap();
+    actor.retire(DisableReason::Reload);
+    drop(session);
+    let shared = Arc::clone(&actor.shared);
+    drop(actor);
+    let mut life = shared.life.lock();
+    while !matches!(*life, Life::Gone(None)) {
+        shared.changed.wait(&mut life);
+    }
+    let calls = [Call::Start, Call::Enable, Call::Open(None), Call::Close, Call::Disable(DisableReason::Reload)];
+    assert_eq!(engine.calls(), calls);
+}
+
+#[test]
+fn a_failing_hook_leaves_nothing_running() {
+    let engine = engine(|call, _| match call {
+        Call::Enable => Err(PluginError::Io("no device".into()).into()),
+        _ => Ok(()),
+    });
+    let error = block_on(Actor::start(program(&engine), setup(0))).err().unwrap();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::PluginError, Some("on-enable")));
+    assert_eq!(engine.calls(), [Call::Start, Call::Enable]);
+}
+
+#[test]
+fn a_trap_ends_the_actor_and_later_calls_get_it() {
+    let engine = engine(|call, _| match call {
+        Call::Open(_) => Err(Trap::new(TrapKind::Unreachable, "gone").into()),
+        _ => Ok(()),
+    });
+    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    for _ in 0..2 {
+        let error = block_on(open(&actor)).err().unwrap();
+        assert_eq!(error.trap().map(|trap| trap.kind), Some(TrapKind::Unreachable));
+    }
+    assert!(gone(&actor) && !actor.is_usable());
+    assert!(!engine.calls().iter().any(|call| matches!(call, Call::Disable(_))), "a dead guest is not called");
+}
+
+#[test]
+fn tear_down_cuts_a_blocked_call() {
+    let engine = engine(|call, control| match call {
+        Call::Info => control.wait(None, || None::<()>).map(drop).map_err(Into::into),
+        _ => Ok(()),
+    });
+    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let mut session = block_on(open(&actor)).unwrap();
+    let teardown = {
+        let actor = Arc::clone(&actor);
+        thread::spawn(move || {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            actor.tear_down(DisableReason::Shutdown, Duration::from_millis(20), deadline)
+        })
+    };
+    let blocked = block_on(session.run(|guest, session, token| {
+        guest.call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
+    }));
+    assert_eq!(blocked.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
+    assert!(teardown.join().unwrap());
+}
+
+/// An engine whose `info` blocks until it is cut, and a flag that says that it does.
+fn blocking_engine() -> (FakeEngine, Arc<AtomicBool>) {
+    let blocked = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&blocked);
+    let engine = engine(move |call, control| match call {
+        Call::Info => {
+            flag.store(true, Ordering::Release);
+            control.wait(None, || None::<()>).map(drop).map_err(Into::into)
+        }
+        _ => Ok(()),
+    });
+    (engine, blocked)
+}
+
+fn wait_for(flag: &AtomicBool) {
+    while !flag.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+}
+
+fn info(session: &mut Session) -> Option<ErrorKind> {
+    let answer = block_on(session.run(|guest, session, token| {
+        guest.call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
+    }));
+    answer.err().map(|error| error.kind())
+}
+
+#[test]
+fn a_canceller_cuts_its_own_session_only() {
+    let (engine, blocked) = blocking_engine();
+    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let (mut session, other) = (block_on(open(&actor)).unwrap(), block_on(open(&actor)).unwrap());
+    let (mine, theirs) = (session.canceller(), other.canceller());
+    let began = Instant::now();
+    let pause = Duration::from_millis(20);
+    let thread = thread::spawn(move || {
+        wait_for(&blocked);
+        theirs.cancel();
+        thread::sleep(pause);
+        mine.cancel();
+    });
+    assert_eq!(info(&mut session), Some(ErrorKind::Cancelled));
+    assert!(began.elapsed() >= pause, "only its own canceller ends it");
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_full_queue_answers_busy() {
+    let (engine, blocked) = blocking_engine();
+    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let mut session = block_on(open(&actor)).unwrap();
+    let canceller = session.canceller();
+    let flood = {
+        let actor = Arc::clone(&actor);
+        thread::spawn(move || {
+            wait_for(&blocked);
+            let mut waiting: Vec<_> = (0..=QUEUE).map(|_| Box::pin(actor.run(|_| Ok(())))).collect();
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let busy = waiting.iter_mut().filter_map(|run| match run.as_mut().poll(&mut context) {
+                std::task::Poll::Ready(answer) => answer.err().map(|error| error.kind()),
+                std::task::Poll::Pending => None,
+            });
+            let busy: Vec<_> = busy.collect();
+            canceller.cancel();
+            busy
+        })
+    };
+    assert_eq!(info(&mut session), Some(ErrorKind::Cancelled));
+    assert_eq!(flood.join().unwrap(), [ErrorKind::Busy], "one more than the queue holds");
+}
