@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use cpu_time::ProcessTime;
 
 use super::{
     Measured, Row, Settings,
@@ -32,7 +33,7 @@ fn measure(settings: &Settings) -> Result<Measured> {
     let plugins = Plugins::symphonia("wasmtime")?;
     plugin::first(&mut plugin::open(&plugins.runtime()?, &path)?)?;
 
-    let (mut native, mut more) = (Vec::new(), Vec::new());
+    let (mut native, mut more, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     let (mut made, mut opened, mut read) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..settings.rounds(60) {
         let mut clock = Clock::start();
@@ -40,13 +41,14 @@ fn measure(settings: &Settings) -> Result<Measured> {
         samples.context("the demo has no first packet")?;
         let of_native = clock.lap();
 
-        let mut clock = Clock::start();
+        let (mut clock, cpu_began) = (Clock::start(), ProcessTime::try_now()?);
         let runtime = plugins.runtime()?;
         made.push(clock.lap());
         let mut decoder = plugin::open(&runtime, &path)?;
         opened.push(clock.lap());
         plugin::first(&mut decoder)?;
         read.push(clock.lap());
+        cpu.push(ProcessTime::try_now()?.duration_since(cpu_began).as_secs_f64() * 1e3);
         more.push(clock.whole() - of_native);
         native.push(of_native);
     }
@@ -57,6 +59,7 @@ fn measure(settings: &Settings) -> Result<Measured> {
         spreads: vec![
             ("more than native", "ms", spread),
             ("native: open and first packet", "ms", Spread::of(&native)),
+            ("plugin: CPU time", "ms", Spread::of(&cpu)),
             ("plugin: new runtime", "ms", Spread::of(&made)),
             ("plugin: load, start and open", "ms", Spread::of(&opened)),
             ("plugin: first block", "ms", Spread::of(&read)),
