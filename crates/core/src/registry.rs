@@ -230,6 +230,13 @@ impl Plugin {
         self.remembered.failures.get(component.as_str()).map(String::as_str)
     }
 
+    /// The hash a component had when it was installed, without reading it; `None` where none was kept.
+    pub fn component_hash(&self, component: &ComponentId) -> Option<ContentHash> {
+        let content = self.content.as_ref().ok()?;
+        let path = &content.manifest.component(component)?.path;
+        content.files.as_ref()?.iter().find(|file| file.path == *path).map(|file| file.blake3)
+    }
+
     /// Reads a component and checks that it is what was installed. Bundled packages are trusted as they are; those of
     /// an older host have no hashes to check.
     ///
@@ -242,29 +249,27 @@ impl Plugin {
                 let message = format!("the plugin has no component {}", manifest::shown(component.as_str()));
                 Error::new(ErrorKind::NotFound, message)
             })?;
-            let bytes = self.file_bytes(content, &component.path)?;
-            Ok(ComponentSource { hash: ContentHash::of(&bytes), bytes })
+            self.file(content, &component.path)
         };
         read().map_err(|error: Error| error.plugin(self.id.as_str()))
     }
 
-    fn file_bytes(&self, content: &Content, path: &PackagePath) -> Result<Cow<'static, [u8]>> {
+    fn file(&self, content: &Content, path: &PackagePath) -> Result<ComponentSource> {
+        let kept = content.files.as_ref().and_then(|files| files.iter().find(|file| file.path == *path));
         if let Some(package) = self.bundled {
-            let missing = || Error::rejected("missing-file", format!("the bundled package has no {path}"));
-            let file = package.files.iter().find(|(name, _)| *name == path.as_str());
-            return file.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(missing);
+            let file = package.files.iter().find(|(name, _)| *name == path.as_str()).zip(kept);
+            let source =
+                file.map(|((_, bytes), kept)| ComponentSource { bytes: Cow::Borrowed(*bytes), hash: kept.blake3 });
+            return source.ok_or_else(|| Error::rejected("missing-file", format!("the bundled package has no {path}")));
         }
         let root = self.path.as_deref().unwrap_or(Path::new(""));
         let bytes = read_file(&path.under(root))?;
-        if let Some(files) = &content.files {
-            let hash = ContentHash::of(&bytes);
-            let known = files.iter().any(|file| file.path == *path && file.blake3 == hash);
-            if !known {
-                let message = format!("{} is not the file that was installed", path.under(root).display());
-                return Err(Error::rejected("changed-file", message).help("install the package again"));
-            }
+        let hash = ContentHash::of(&bytes);
+        if content.files.is_some() && kept.is_none_or(|kept| kept.blake3 != hash) {
+            let message = format!("{} is not the file that was installed", path.under(root).display());
+            return Err(Error::rejected("changed-file", message).help("install the package again"));
         }
-        Ok(Cow::Owned(bytes))
+        Ok(ComponentSource { bytes: Cow::Owned(bytes), hash })
     }
 
     fn installed(entry: Entry, store: &Store) -> Self {

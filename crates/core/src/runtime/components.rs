@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::Instant,
 };
 
@@ -22,6 +23,7 @@ use crate::{
     host::Services,
     limits::{Budgets, Limits},
     manifest::{Component, World},
+    package::ContentHash,
     registry::{Plugin, Snapshot},
     route::RouteKey,
     schedule::Group,
@@ -123,7 +125,7 @@ impl Components {
 /// Tears groups down side by side, so that one that hangs does not use up the others' time.
 fn end(groups: &[Arc<Group>], reason: DisableReason) {
     let deadline = Instant::now() + TEAR_DOWN;
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for group in groups {
             scope.spawn(move || {
                 if !group.tear_down(reason, GRACE, deadline) {
@@ -148,28 +150,43 @@ fn load(shared: &Arc<Shared>, snapshot: &Snapshot, route: &RouteKey) -> Result<G
             Error::new(ErrorKind::NotFound, format!("the plugin has no component `{}`", route.component_id))
         })?;
         let asked = manifest.and_then(|manifest| manifest.limits).into_iter().chain(component.limits);
-        let source = plugin.component_bytes(&route.component_id)?;
-        world::verify(&source.bytes, component.world)?;
-        let key = CacheKey {
+        let key = |hash: ContentHash| CacheKey {
             plugin_id: route.plugin_id.to_string(),
             component_id: route.component_id.to_string(),
-            component_hash: *source.hash.as_bytes(),
+            component_hash: *hash.as_bytes(),
             engine: shared.engine.id().clone(),
         };
-        let program = program(shared, &key, &source.bytes)?;
+        // Code that was compiled from what was installed is loaded while what is there now is read and verified; only
+        // then is it used.
+        let kept = plugin.component_hash(&route.component_id);
+        let (program, source) = thread::scope(|scope| {
+            let program = kept.map(|hash| scope.spawn(move || cached(shared, &key(hash))));
+            let source = plugin.component_bytes(&route.component_id).and_then(|source| {
+                world::verify(&source.bytes, component.world)?;
+                Ok(source)
+            });
+            (program.and_then(|program| program.join().ok().flatten()), source)
+        });
+        let source = source?;
+        let key = key(source.hash);
+        // Packages of older hosts kept no hash.
+        let program = if kept == Some(source.hash) { program } else { cached(shared, &key) };
+        let program = program.map_or_else(|| compiled(shared, &key, &source.bytes), Ok)?;
         let limits = asked.fold(shared.limits.of(component.world), |limits, asked| asked.lower(limits));
         Ok(group(shared, program, route, component, limits))
     };
     load().map_err(|error| error.plugin(route.plugin_id.as_str()).during("load"))
 }
 
-fn program(shared: &Shared, key: &CacheKey, wasm: &[u8]) -> Result<Arc<dyn Program>> {
-    if let Some(artifact) = shared.cache.as_ref().and_then(|cache| cache.get(key)) {
-        match shared.engine.load(&artifact) {
-            Ok(program) => return Ok(program),
-            Err(error) => tracing::warn!("compiled code from the cache is not used: {error}"),
-        }
-    }
+/// The program of code compiled before, if there is any that this engine takes.
+fn cached(shared: &Shared, key: &CacheKey) -> Option<Arc<dyn Program>> {
+    let artifact = shared.cache.as_ref()?.get(key)?;
+    let loaded = shared.engine.load(&artifact);
+    loaded.inspect_err(|error| tracing::warn!("compiled code from the cache is not used: {error}")).ok()
+}
+
+/// Compiles, and keeps the code for the next start.
+fn compiled(shared: &Shared, key: &CacheKey, wasm: &[u8]) -> Result<Arc<dyn Program>> {
     let began = Instant::now();
     let artifact = shared.engine.compile(wasm)?;
     tracing::info!(plugin = key.plugin_id, component = key.component_id, elapsed = ?began.elapsed(), "compiled");
