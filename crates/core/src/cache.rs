@@ -93,14 +93,15 @@ impl Cache {
     /// The code compiled for `key`, if it is there and authentic. A file that is not authentic is removed.
     pub fn get(&self, key: &CacheKey) -> Option<Artifact> {
         let path = self.path(key);
-        let file = match read_file(&path) {
-            Ok(file) => file?,
+        let header = key.header();
+        let parts = match read_file(&path, MAGIC.len() + MAC_BYTES + header.len()) {
+            Ok(parts) => parts?,
             Err(error) => {
                 tracing::warn!("{} is not used: {error}", path.display());
                 return None;
             }
         };
-        let Some(code) = self.authentic(key, file) else {
+        let Some(code) = self.authentic(&header, parts) else {
             tracing::warn!("{} is not authentic and was removed", path.display());
             let _ = fs::remove_file(&path);
             return None;
@@ -147,18 +148,12 @@ impl Cache {
         hasher.finalize()
     }
 
-    /// The code in `file`, if the file was written by [`put`](Self::put) for this very key.
-    fn authentic(&self, key: &CacheKey, mut file: Vec<u8>) -> Option<Vec<u8>> {
-        let header = key.header();
-        let rest = file.strip_prefix(MAGIC)?;
-        let (mac, rest) = rest.split_at_checked(MAC_BYTES)?;
-        let code = rest.strip_prefix(&*header)?;
+    /// The code of a file's two parts, if the file was written by [`put`](Self::put) for the key of `header`.
+    fn authentic(&self, header: &[u8], (front, code): (Vec<u8>, Vec<u8>)) -> Option<Vec<u8>> {
+        let (mac, rest) = front.strip_prefix(MAGIC)?.split_at_checked(MAC_BYTES)?;
         // Comparing two hashes of this type takes the same time wherever they differ.
-        if self.mac(&header, code) != blake3::Hash::from_slice(mac).ok()? {
-            return None;
-        }
-        file.drain(..file.len() - code.len());
-        Some(file)
+        let same = rest == header && self.mac(header, &code) == blake3::Hash::from_slice(mac).ok()?;
+        same.then_some(code)
     }
 
     /// Removes the oldest files, but not `keep`, until all fit. Their times are only a hint: a wrong one costs a
@@ -212,7 +207,8 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// The first `front` bytes of a file and, so that they need not be moved, the rest in a buffer of its own.
+fn read_file(path: &Path, front: usize) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let mut file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -222,11 +218,18 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
         return Err(io::Error::other("no file of compiled code"));
     }
     // What is appended meanwhile is not read: the MAC will not hold then.
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    Read::by_ref(&mut file).take(metadata.len()).read_to_end(&mut bytes)?;
+    let mut rest = metadata.len();
+    let mut read = |bytes: u64| -> io::Result<Vec<u8>> {
+        let bytes = bytes.min(rest);
+        rest -= bytes;
+        let mut part = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+        Read::by_ref(&mut file).take(bytes).read_to_end(&mut part)?;
+        Ok(part)
+    };
+    let parts = (read(front as u64)?, read(FILE_BYTES)?);
     // Only a hint to `evict`.
     let _ = file.set_modified(SystemTime::now());
-    Ok(Some(bytes))
+    Ok(Some(parts))
 }
 
 fn read_key(path: &Path) -> Result<Option<[u8; 32]>> {

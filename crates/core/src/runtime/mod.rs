@@ -169,7 +169,8 @@ impl Runtime {
 
     async fn try_decoder(&self, snapshot: &Arc<Snapshot>, route: RouteKey, input: &Input) -> Result<Decoder> {
         let opened = input.clone();
-        let stream = blocking(move || opened.open()).await?;
+        // Opened while the component is loaded.
+        let stream = blocking(move || opened.open());
         let group = self.0.components.group(snapshot, &route).await?;
         let actor = match group.acquire().await {
             Ok(actor) => actor,
@@ -180,7 +181,7 @@ impl Runtime {
                 return Err(error.plugin(route.plugin_id.as_str()));
             }
         };
-        Decoder::open(&actor, route, stream, input.ext_hint()).await
+        Decoder::open(&actor, route, stream.await?, input.ext_hint()).await
     }
 
     async fn component_failed(&self, route: &RouteKey, reason: String) {
@@ -270,14 +271,18 @@ impl Drop for Inner {
     }
 }
 
-/// Runs work on files on a helper thread, so that an async caller is not blocked.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+/// Starts work on files on a helper thread, so that an async caller is not blocked, and awaits its answer.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> impl Future<Output = Result<T>> + Send {
     let (answer, answered) = oneshot::channel();
-    thread::Builder::new()
-        .name("st-files".into())
-        .spawn(move || {
-            let _ = answer.send(work());
-        })
-        .map_err(|error| Error::new(ErrorKind::Io, format!("cannot start a thread: {error}")).source_error(error))?;
-    answered.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "work on files panicked")))
+    let started = thread::Builder::new().name("st-files".into()).spawn(move || {
+        let _ = answer.send(work());
+    });
+    async move {
+        started.map_err(|error| {
+            Error::new(ErrorKind::Io, format!("cannot start a thread: {error}")).source_error(error)
+        })?;
+        answered.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "work on files panicked")))
+    }
 }
