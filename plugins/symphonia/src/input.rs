@@ -1,17 +1,25 @@
 //! From a host stream to Symphonia's reader and decoder: what format it is, and what it says of itself.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 
 use stellatune_plugin_sdk::{DecoderInfo, Error, HostStream, MediaMetadata, Result};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions, ReadBytes, SeekBuffered};
-use symphonia::default::codecs::{FlacDecoder, PcmDecoder};
-use symphonia::default::formats::{FlacReader, WavReader};
+use symphonia::core::io::{MediaSourceStream, ReadBytes};
+use symphonia::core::meta::MetadataRevision;
+use symphonia::default::formats::{
+    AdtsReader, AiffReader, CafReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader,
+};
+use symphonia::default::get_codecs;
 
-use crate::frames::Frames;
-use crate::{riff, tags};
+use crate::frames::{Frames, Habits};
+use crate::kind::{Kind, peek};
+use crate::mp4::{self, Gaps};
+use crate::opus::Opus;
+use crate::timeline::Timeline;
+use crate::{headers, id3, riff, source, tags};
 
 /// MD5 of nothing: what FLAC's header holds if the stream has no frames, rather than an unknown number of them.
 const EMPTY_MD5: [u8; 16] = *b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e";
@@ -24,57 +32,138 @@ pub(crate) struct Opened {
     pub(crate) metadata: MediaMetadata,
 }
 
-/// Finds out what the stream is, by its first bytes alone, and opens it.
-pub(crate) fn open(input: HostStream) -> Result<Opened> {
+/// Finds out what the stream is, by its first bytes before the extension, and opens it.
+pub(crate) fn open(input: HostStream, extension: Option<&str>) -> Result<Opened> {
     let seekable = input.is_seekable();
     let byte_len = input.size();
-    let source = Source { input, seekable, byte_len, failed: None };
-    let mut stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
-    let kind = Kind::of(&mut stream)?;
+    let (mut stream, mut revisions) = id3::leading(source::host(input, seekable, byte_len))?;
+    let likely = extension.and_then(Kind::of_extension).or((!revisions.is_empty()).then_some(Kind::Mp3));
+    let kind = Kind::of(&mut stream, likely)?;
     if let (Kind::Flac, Some(info)) = (kind, empty_flac(&mut stream)?) {
         let info = DecoderInfo { duration_ms: Some(0), seekable, ..info };
         let metadata = MediaMetadata { duration_ms: Some(0), ..MediaMetadata::default() };
         return Ok(Opened { frames: None, info, metadata });
     }
-    let riff_tags = match kind {
-        Kind::Wav => riff::info(&mut stream, byte_len.filter(|_| seekable))?,
-        Kind::Flac => Vec::new(),
-    };
 
-    let options = FormatOptions::default();
-    let mut format: Box<dyn FormatReader> = match kind {
-        Kind::Flac => Box::new(FlacReader::try_new(stream, options).map_err(error)?),
-        Kind::Wav => Box::new(WavReader::try_new(stream, options).map_err(error)?),
-    };
+    let around = around(kind, &mut stream, byte_len.filter(|_| seekable))?;
+    let mut format = reader(kind, stream, around.audio_end)?;
+    revisions.extend(all_metadata(&mut *format));
+    revisions.extend(around.revisions);
     let track = format.default_track(TrackType::Audio).ok_or_else(|| Error::io("the stream holds no audio"))?;
-    let (track_id, total) = (track.id, track.num_frames);
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
-    let parameters = parameters.ok_or_else(|| Error::io("the stream does not say how it is encoded"))?.clone();
-    let decoding = AudioDecoderOptions::default();
-    let codec: Box<dyn AudioDecoder> = match kind {
-        Kind::Flac => Box::new(FlacDecoder::try_new(&parameters, &decoding).map_err(error)?),
-        Kind::Wav => Box::new(PcmDecoder::try_new(&parameters, &decoding).map_err(error)?),
-    };
+    let parameters = parameters.ok_or_else(|| Error::unsupported("the stream is encoded in no way known here"))?;
+    let codec = decoder(kind, parameters).map_err(error)?;
+    let parameters = codec.codec_params();
+    let timeline = Timeline::new(kind, track, parameters, around.gaps, &revisions);
 
-    let mut info = DecoderInfo { seekable, ..shape(&parameters)? };
+    let mut info = DecoderInfo { seekable, ..shape(parameters)? };
     let milliseconds = |frames| u128::from(frames) * 1000 / u128::from(info.sample_rate);
-    info.duration_ms = total.map(milliseconds).and_then(|duration| u64::try_from(duration).ok());
-    let mut metadata = tags::metadata(format.metadata().skip_to_latest(), riff_tags);
+    let frames = timeline.total.or(around.frames);
+    info.duration_ms = frames.map(milliseconds).and_then(|duration| u64::try_from(duration).ok());
+    info.encoder_delay_frames = timeline.delay;
+    info.encoder_padding_frames = timeline.padding;
+    let mut metadata = tags::metadata(&revisions, around.riff_tags);
     metadata.duration_ms = info.duration_ms;
-    metadata.format = tags::encoding(kind.container(), &parameters, &info, byte_len);
-    Ok(Opened { frames: Some(Frames::new(format, codec, track_id, total)), info, metadata })
+    metadata.format = tags::encoding(kind.container(), &*codec, &info, byte_len);
+    let habits = Habits {
+        ends_empty: codec.codec_info().short_name.starts_with("pcm"),
+        lands_by_end: kind == Kind::Ogg,
+        reopen: match kind {
+            Kind::Caf => Some(|spent| reopen(Kind::Caf, spent)),
+            Kind::Mp4 => Some(|spent| reopen(Kind::Mp4, spent)),
+            _ => None,
+        },
+    };
+    let track_id = track.id;
+    Ok(Opened { frames: Some(Frames::new(format, codec, track_id, timeline, habits)), info, metadata })
+}
+
+/// What Symphonia's readers do not tell of a stream.
+#[derive(Default)]
+struct Around {
+    riff_tags: Vec<(String, String)>,
+    revisions: Vec<MetadataRevision>,
+    gaps: Gaps,
+    /// Where the audio ends, if something stands behind it.
+    audio_end: Option<u64>,
+    /// How many frames there seem to be.
+    frames: Option<u64>,
+}
+
+/// Looks at what surrounds the audio, and leaves the stream where it was. `size` is that of a stream that seeks.
+fn around(kind: Kind, stream: &mut MediaSourceStream<'static>, size: Option<u64>) -> Result<Around> {
+    let mut around = Around::default();
+    match (kind, size) {
+        (Kind::Wav, _) if stream.pos() == 0 => {
+            let chunks = riff::read(stream, size)?;
+            around.riff_tags = chunks.info;
+            around.revisions.extend(chunks.id3.and_then(id3::embedded));
+        }
+        (Kind::Mp4, _) => around.gaps = mp4::gaps(stream)?,
+        (Kind::Mp3 | Kind::Adts, Some(size)) => {
+            let (end, tag) = id3::trailing(stream, size)?;
+            around.revisions.extend(tag);
+            around.audio_end = Some(end);
+            if !headers::tells_duration(stream)? {
+                around.frames = headers::count(stream, end)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(around)
+}
+
+fn reader(kind: Kind, stream: MediaSourceStream<'static>, end: Option<u64>) -> Result<Box<dyn FormatReader>> {
+    let options = FormatOptions::default();
+    let reader: std::result::Result<Box<dyn FormatReader>, SymphoniaError> = match kind {
+        Kind::Flac => FlacReader::try_new(stream, options).map(boxed),
+        Kind::Wav => WavReader::try_new(stream, options).map(boxed),
+        Kind::Aiff => AiffReader::try_new(stream, options).map(boxed),
+        Kind::Caf => CafReader::try_new(stream, options).map(boxed),
+        Kind::Ogg => OggReader::try_new(stream, options).map(boxed),
+        Kind::Mp4 => IsoMp4Reader::try_new(stream, options).map(boxed),
+        Kind::Mp3 => MpaReader::try_new(source::up_to(stream, end), options).map(boxed),
+        Kind::Adts => AdtsReader::try_new(source::up_to(stream, end), options).map(boxed),
+    };
+    reader.map_err(error)
+}
+
+fn decoder(
+    kind: Kind,
+    parameters: &AudioCodecParameters,
+) -> std::result::Result<Box<dyn AudioDecoder>, SymphoniaError> {
+    if parameters.codec == CODEC_ID_OPUS && kind == Kind::Ogg {
+        return Ok(Box::new(Opus::new(parameters)?));
+    }
+    // The host is the one that trims.
+    get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(false))
+}
+
+fn boxed(reader: impl FormatReader + 'static) -> Box<dyn FormatReader> {
+    Box::new(reader)
+}
+
+fn reopen(kind: Kind, spent: Box<dyn FormatReader>) -> Result<Box<dyn FormatReader>> {
+    let mut stream = spent.into_inner();
+    stream.seek(SeekFrom::Start(0))?;
+    reader(kind, stream, None)
+}
+
+/// Everything a reader found, latest first, as what comes later replaces what was there.
+fn all_metadata(format: &mut dyn FormatReader) -> Vec<MetadataRevision> {
+    let mut log = format.metadata();
+    let mut revisions: Vec<_> = std::iter::from_fn(|| log.pop()).collect();
+    revisions.extend(log.current().cloned());
+    revisions.reverse();
+    revisions
 }
 
 /// The shape of a FLAC stream that says it has no frames, which Symphonia would take for cut off.
 fn empty_flac(stream: &mut MediaSourceStream<'_>) -> Result<Option<DecoderInfo>> {
     let mut header = [0; 42];
-    let read = stream.read_exact(&mut header);
-    stream.seek_buffered(0);
-    match read {
-        Ok(()) => {}
-        // Symphonia says in its own words what is missing.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error.into()),
+    // Of a shorter stream Symphonia says in its own words what is missing.
+    if !peek(stream, &mut header)? {
+        return Ok(None);
     }
     // RFC 9639 section 8.2: from byte 18 on 20 bits of rate, 3 of channels, 5 of width, 36 of total samples, the MD5.
     let (fields, md5) = header[18..].split_at(8);
@@ -102,72 +191,5 @@ pub(crate) fn error(error: SymphoniaError) -> Error {
         SymphoniaError::Unsupported(what) => Error::unsupported(what),
         SymphoniaError::SeekError(why) => Error::invalid_arg(format!("{}", SymphoniaError::SeekError(why))),
         other => Error::io(format!("the stream is damaged: {other}")),
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Flac,
-    Wav,
-}
-
-impl Kind {
-    /// Looks at the first bytes and puts them back.
-    fn of(stream: &mut MediaSourceStream<'_>) -> Result<Self> {
-        let kind = match stream.read_quad_bytes() {
-            Ok(magic) if &magic == b"fLaC" => Self::Flac,
-            Ok(magic) if &magic == b"RIFF" => Self::Wav,
-            Ok(_) => return Err(Error::unsupported("neither FLAC nor WAV")),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(Error::io("the stream is empty, or cut off in its first four bytes"));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        stream.seek_buffered(0);
-        Ok(kind)
-    }
-
-    fn container(self) -> &'static str {
-        match self {
-            Self::Flac => "flac",
-            Self::Wav => "wav",
-        }
-    }
-}
-
-/// The host's stream as Symphonia wants it.
-struct Source {
-    input: HostStream,
-    seekable: bool,
-    byte_len: Option<u64>,
-    /// Symphonia takes some failed reads for the end of a frame, so a failure stays until the next seek.
-    failed: Option<Error>,
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone().into());
-        }
-        self.input.read(buffer).inspect_err(|error| {
-            self.failed = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
-        })
-    }
-}
-
-impl Seek for Source {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.failed = None;
-        self.input.seek(to)
-    }
-}
-
-impl MediaSource for Source {
-    fn is_seekable(&self) -> bool {
-        self.seekable
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        self.byte_len
     }
 }

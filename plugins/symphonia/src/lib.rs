@@ -1,13 +1,23 @@
-//! Decodes FLAC and WAV, with Symphonia doing the work. Other formats are refused as `unsupported`.
+//! Decodes FLAC, WAV, AIFF, CAF, MP3, AAC, ALAC, Ogg Vorbis and Ogg Opus, with Symphonia doing the work. Other formats are
+//! refused as `unsupported`.
 //!
-//! [`SymphoniaDecoder`] is one stream; `input` finds out what it is, `frames` goes through it, `pcm` turns what
-//! Symphonia decodes into the samples of the contract, `tags` and `riff` read what is known of the music.
+//! [`SymphoniaDecoder`] is one stream. `input` finds out what it is, with `kind` and `source`; `frames` goes through it,
+//! on a `timeline` that counts what Symphonia would trim, told by `mp4` and `headers` where Symphonia does not; `pcm`
+//! turns what comes out into the samples of the contract; `opus` is the decoder Symphonia lacks; `tags`, `id3` and `riff`
+//! read what is known of the music.
 
 mod frames;
+mod headers;
+mod id3;
 mod input;
+mod kind;
+mod mp4;
+mod opus;
 mod pcm;
 mod riff;
+mod source;
 mod tags;
+mod timeline;
 
 use std::time::Duration;
 
@@ -18,7 +28,7 @@ use crate::frames::Frames;
 /// Frames in one answer at most, whatever the host asks for: 512 KiB of stereo.
 const MAX_FRAMES: u32 = 1 << 16;
 
-/// A FLAC or WAV stream being decoded.
+/// A stream being decoded.
 pub struct SymphoniaDecoder {
     /// Nothing for a stream that says it is empty.
     frames: Option<Frames>,
@@ -29,8 +39,8 @@ pub struct SymphoniaDecoder {
 }
 
 impl Decoder for SymphoniaDecoder {
-    fn open(input: HostStream, _ext_hint: Option<&str>) -> Result<Self> {
-        let opened = input::open(input)?;
+    fn open(input: HostStream, ext_hint: Option<&str>) -> Result<Self> {
+        let opened = input::open(input, ext_hint)?;
         Ok(Self { frames: opened.frames, info: opened.info, metadata: opened.metadata, failed: None })
     }
 

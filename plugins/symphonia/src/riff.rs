@@ -1,4 +1,4 @@
-//! The INFO list of a WAV file: tags that stand in a chunk before or behind the audio, which Symphonia's reader passes
+//! The tags of a WAV file: INFO lists and ID3v2, in chunks before or behind the audio, which Symphonia's reader passes
 //! over. Nothing of the audio itself.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -10,21 +10,32 @@ use symphonia::core::io::{MediaSourceStream, ReadBytes, SeekBuffered};
 const MAX_CHUNKS: usize = 64;
 /// Bytes of an INFO list that are read; more is cut off.
 const MAX_INFO_BYTES: u64 = 1 << 20;
+/// Bytes of an ID3v2 tag that are read, cover and all; more is cut off.
+const MAX_ID3_BYTES: u64 = 12 << 20;
 /// How far the reader can go back without seeking, with its standard buffer. A seek may be a request over the network.
 const REACH: u64 = 32 << 10;
 
-/// The entries of the INFO lists, four-letter key and text, in file order. Takes a stream at its start, and leaves it
-/// there. `end` is its size if it can seek; without, only the first [`REACH`] bytes are looked at.
-pub(crate) fn info(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Vec<(String, String)>> {
-    let entries = scan(stream, end);
+/// The chunks with tags.
+#[derive(Default)]
+pub(crate) struct Chunks {
+    /// Entries of the INFO lists, four-letter key and text, in file order.
+    pub(crate) info: Vec<(String, String)>,
+    /// An ID3v2 tag, as it is.
+    pub(crate) id3: Option<Vec<u8>>,
+}
+
+/// Reads the chunks of a stream at its start, and leaves it there. `end` is its size if it can seek; without, only the
+/// first [`REACH`] bytes are looked at.
+pub(crate) fn read(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Chunks> {
+    let chunks = scan(stream, end);
     if stream.seek_buffered(0) != 0 {
         stream.seek(SeekFrom::Start(0))?;
     }
-    entries
+    chunks
 }
 
-fn scan(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Vec<(String, String)>> {
-    let mut entries = Vec::new();
+fn scan(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Chunks> {
+    let mut chunks = Chunks::default();
     // Behind `RIFF`, a size and `WAVE`.
     let mut position = 12u64;
     for _ in 0..MAX_CHUNKS {
@@ -33,7 +44,7 @@ fn scan(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Vec<(Str
             while stream.pos() < position {
                 let count = (position - stream.pos()).min(passed.len() as u64) as usize;
                 if stream.read(&mut passed[..count])? == 0 {
-                    return Ok(entries);
+                    return Ok(chunks);
                 }
             }
         } else if end.is_some_and(|end| position + 8 <= end) {
@@ -50,14 +61,21 @@ fn scan(stream: &mut MediaSourceStream<'_>, end: Option<u64>) -> Result<Vec<(Str
         let [id @ .., a, b, c, d] = header;
         let size = u64::from(u32::from_le_bytes([a, b, c, d]));
         position += 8;
-        if &id == b"LIST" && (end.is_some() || position + size <= REACH) {
+        let mut body = |most: u64| -> Result<Vec<u8>> {
             let mut bytes = Vec::new();
-            stream.by_ref().take(size.min(MAX_INFO_BYTES)).read_to_end(&mut bytes)?;
-            list(&bytes, &mut entries);
+            stream.by_ref().take(size.min(most)).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        if end.is_some() || position + size <= REACH {
+            match &id {
+                b"LIST" => list(&body(MAX_INFO_BYTES)?, &mut chunks.info),
+                b"id3 " | b"ID3 " => chunks.id3 = Some(body(MAX_ID3_BYTES)?),
+                _ => {}
+            }
         }
         position += size + size % 2;
     }
-    Ok(entries)
+    Ok(chunks)
 }
 
 fn list(bytes: &[u8], entries: &mut Vec<(String, String)>) {

@@ -1,12 +1,14 @@
-//! The decoder without a host: every committed audio file, sample by sample. How it behaves inside an engine is the
-//! matter of the conformance suite.
+//! The decoder without a host: FLAC and WAV, sample by sample. `formats.rs` has the others. How it behaves inside an
+//! engine is the matter of the conformance suite.
+
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stellatune_plugin_sdk::{Decoder, Error, HostStream, MetadataValue, Result};
-use stellatune_plugin_symphonia::SymphoniaDecoder;
+use common::{decode, files, open, read, samples};
+use stellatune_plugin_sdk::{Decoder, Error, MetadataValue};
 use symphonia::core::checksum::Md5;
 use symphonia::core::io::Monitor;
 
@@ -198,39 +200,4 @@ fn riff_tags_are_told_wherever_they_stand() {
     let behind = open(read("wav-info-behind.wav")).unwrap().metadata().unwrap();
     assert_eq!(behind.tags.title.as_deref(), Some("Behind"));
     assert_eq!(behind.tags.comment.as_deref(), Some("after the audio"));
-}
-
-fn open(bytes: Vec<u8>) -> Result<SymphoniaDecoder> {
-    SymphoniaDecoder::open(HostStream::from_bytes(bytes), None)
-}
-
-fn decode(bytes: Vec<u8>, max_frames: u32) -> Result<Vec<f32>> {
-    let mut decoder = open(bytes)?;
-    let mut all = Vec::new();
-    loop {
-        let chunk = decoder.read_pcm(max_frames)?;
-        assert!(chunk.frames <= max_frames);
-        assert!(chunk.eof || chunk.frames > 0);
-        all.extend(samples(&chunk.interleaved_f32le));
-        if chunk.eof {
-            return Ok(all);
-        }
-    }
-}
-
-fn samples(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-}
-
-fn audio() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/audio")
-}
-
-fn read(name: &str) -> Vec<u8> {
-    fs::read(audio().join(name)).unwrap()
-}
-
-fn files(extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(audio()).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }

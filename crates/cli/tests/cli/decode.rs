@@ -54,6 +54,27 @@ fn every_flac_comes_out_whole() {
     }
 }
 
+/// The bundled decoder takes each format by its extension, and what encoders add is not in the output.
+#[test]
+fn every_format_comes_out_with_the_length_it_was_encoded_from() {
+    let app = App::new();
+    for (name, frames) in [
+        ("demo.mp3", 882_000),
+        ("aac.m4a", 100_003),
+        ("aac-mono.mp4", 50_021),
+        ("adts.aac", 101_376),
+        ("vorbis.ogg", 100_003),
+        ("opus.opus", 24_000),
+        ("alac-s16.m4a", 13_230),
+        ("aiff-s24.aif", 13_230),
+        ("caf-s16.caf", 13_230),
+    ] {
+        let document = app.json(&["decode", text(&audio(name)), "-o", "out.wav"]);
+        assert_eq!(document["frames"], frames, "{name}");
+        assert_eq!(Wav::read(&app.path("out.wav")).frames(), frames, "{name}");
+    }
+}
+
 #[test]
 fn the_document_has_every_field() {
     let app = App::new();
@@ -153,7 +174,7 @@ fn a_disk_that_is_full_leaves_what_was_there() {
     app.json(&["decode", text(&audio("wav-1-frame.wav")), "-o", "first.wav"]);
     let app_command = app.command();
     let mut command = Command::new("sh");
-    command.current_dir(app.work()).args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$@\"", "sh"]);
+    command.current_dir(app.work()).args(["-c", "trap '' XFSZ; ulimit -f 2000; exec \"$@\"", "sh"]);
     command.arg(app_command.get_program()).args(app_command.get_args());
     command.args(["--json", "decode", text(&audio("demo.flac")), "-o", "out.wav"]);
     let run = Run::of(command.output().expect("sh is there"));
