@@ -69,7 +69,7 @@ struct Audio {
     bytes: u64,
 }
 
-/// Copies all that `decoder` yields to `output`, without the encoder's delay and padding.
+/// Copies all that `decoder` yields to `output`.
 async fn copy(
     decoder: &mut Decoder,
     output: &Output,
@@ -81,9 +81,8 @@ async fn copy(
     let info = *decoder.info();
     let failed = |error: io::Error| unwritable(&args.output, error);
     let mut wav = WavWriter::new(output.file(), info.sample_rate, info.channels).map_err(failed)?;
-    let progress = Progress::new(show_progress, info.duration_ms.map(Duration::from_millis));
+    let progress = Progress::new(show_progress, decoder.duration_ms().map(Duration::from_millis));
     let position = |frames: u64| Duration::from_secs_f64(frames as f64 / f64::from(info.sample_rate));
-    let mut delay = info.encoder_delay_frames as usize;
     loop {
         let read = clocks.reading(interrupt.guard(decoder.read(READ_FRAMES))).await;
         let block = match read {
@@ -91,13 +90,9 @@ async fn copy(
             Ok(None) => break,
             Err(error) => return Err(explain(error, &args.input, Some(position(wav.frames())))),
         };
-        let skipped = delay.min(block.frames());
-        delay -= skipped;
-        let samples = &block.samples[skipped * usize::from(info.channels)..];
-        clocks.writing(|| wav.write(samples)).map_err(failed)?;
+        clocks.writing(|| wav.write(&block.samples)).map_err(failed)?;
         progress.at(position(wav.frames()));
     }
-    wav.cut(info.encoder_padding_frames.into());
     let frames = wav.frames();
     let (_, bytes) = clocks.writing(|| wav.finish()).map_err(failed)?;
     Ok(Audio { frames, bytes })

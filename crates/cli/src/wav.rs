@@ -56,17 +56,12 @@ impl<W: Write + Seek> WavWriter<W> {
         Ok(())
     }
 
-    /// Takes the last `frames` back, or all there are.
-    pub(crate) fn cut(&mut self, frames: u64) {
-        self.data_bytes = self.data_bytes.saturating_sub(frames.saturating_mul(self.format.frame_bytes()));
-    }
-
     /// Frames in the file.
     pub(crate) fn frames(&self) -> u64 {
         self.data_bytes / self.format.frame_bytes()
     }
 
-    /// Writes the sizes into the header. Answers the sink and the file's length; what lies behind it was cut.
+    /// Writes the sizes into the header. Answers the sink and the file's length.
     ///
     /// # Errors
     /// The sink's; the file is useless then.
@@ -254,17 +249,6 @@ mod tests {
         let file = file(1, &[]);
         assert_eq!(u32_at(&file, 4) as usize, file.len() - 8);
         assert_eq!(chunks(&file)[3].2, 0);
-    }
-
-    #[test]
-    fn cut_frames_are_not_in_the_sizes() {
-        let mut wav = WavWriter::new(Cursor::new(Vec::new()), 8_000, 2).expect("a memory sink takes it");
-        wav.write(&[0.5; 20]).expect("a memory sink takes it");
-        wav.cut(4);
-        assert_eq!(wav.frames(), 6);
-        let (sink, length) = wav.finish().expect("a memory sink takes it");
-        assert_eq!(u64::from(u32_at(sink.get_ref(), 4)), length - 8);
-        assert_eq!(sink.get_ref().len() as u64 - length, 32);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::trim::{self, Trim};
 use crate::{
     actor::{Actor, Canceller, Guest, Session},
     control::CancelToken,
@@ -28,7 +29,7 @@ const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1..=768_000;
 /// Channels a stream may have: third-order ambisonics has 16.
 const CHANNELS: std::ops::RangeInclusive<u16> = 1..=64;
 
-/// Decoded audio: interleaved samples, nominally within -1.0..=1.0, as the plugin returned them.
+/// Decoded audio: interleaved samples, nominally within -1.0..=1.0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PcmBlock {
     /// `frames * channels` samples.
@@ -45,10 +46,16 @@ impl PcmBlock {
 }
 
 /// An open stream in a decoder plugin. Closed when dropped.
+///
+/// Plugins do not trim what encoders add at both ends (plugin contract 6), so this does, unless told otherwise: what is
+/// read and where it is sought are then those of the music before it was encoded.
 pub struct Decoder {
     session: Session,
     route: RouteKey,
     info: DecoderInfo,
+    /// The music's duration, if known.
+    duration_ms: Option<u64>,
+    trim: Trim,
     ended: bool,
     /// An error that came after audio in one read, for the next one.
     pending: Option<Error>,
@@ -78,7 +85,14 @@ impl Decoder {
             }
         })
         .await?;
-        Ok(Self { session, route, info, ended: false, pending: None })
+        let (duration_ms, trim) = (trim::duration_ms(&info), Trim::new(&info));
+        Ok(Self { session, route, info, duration_ms, trim, ended: false, pending: None })
+    }
+
+    /// Makes it give all that the plugin decodes, encoder delay and padding with it. For a stream that was just opened.
+    #[must_use]
+    pub fn untrimmed(self) -> Self {
+        Self { duration_ms: self.info.duration_ms, trim: Trim::default(), ..self }
     }
 
     /// Which ability of which plugin decodes.
@@ -86,9 +100,15 @@ impl Decoder {
         &self.route
     }
 
-    /// The stream's properties, as the plugin reported them when it was opened.
+    /// The stream's properties, as the plugin reported them when it was opened: its duration is that of the untrimmed
+    /// stream.
     pub fn info(&self) -> &DecoderInfo {
         &self.info
+    }
+
+    /// How long what can be read is, in milliseconds; `None` where the stream does not tell.
+    pub fn duration_ms(&self) -> Option<u64> {
+        self.duration_ms
     }
 
     /// Tags, format and extras such as cover art.
@@ -107,30 +127,33 @@ impl Decoder {
 
     /// Decodes at most `max_frames` (1 to 65,536); `None` is the end of the stream, until a seek.
     ///
-    /// PCM comes untrimmed: `info` says how many frames of encoder delay and padding it carries.
-    ///
     /// # Errors
     /// `plugin_error`: the stream is broken here; a seek may help. `timeout`, `trap`, `cancelled`: the session is gone.
     pub async fn read(&mut self, max_frames: u32) -> Result<Option<PcmBlock>> {
-        if let Some(error) = self.pending.take() {
-            return Err(error);
-        }
-        if self.ended {
-            return Ok(None);
-        }
         let channels = self.info.channels;
         let wanted = max_frames.clamp(1, READ_FRAMES);
-        let read = self
-            .session
-            .run(move |guest, session, token| Ok(read_frames(guest, session, token, wanted, channels)))
-            .await?;
-        self.ended = read.ended;
-        match (read.samples.is_empty(), read.error) {
-            (true, Some(error)) => Err(error),
-            (true, None) => Ok(None),
-            (false, error) => {
-                self.pending = error;
-                Ok(Some(PcmBlock { samples: read.samples, channels }))
+        loop {
+            let samples = self.trim.pull(wanted as usize * usize::from(channels));
+            if !samples.is_empty() {
+                return Ok(Some(PcmBlock { samples, channels }));
+            }
+            if let Some(error) = self.pending.take() {
+                return Err(error);
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let read = self
+                .session
+                .run(move |guest, session, token| Ok(read_frames(guest, session, token, wanted, channels)))
+                .await?;
+            self.trim.push(read.samples);
+            self.ended = read.ended;
+            self.pending = read.error;
+            if self.pending.is_some() {
+                self.trim.break_off();
+            } else if self.ended {
+                self.trim.end();
             }
         }
     }
@@ -148,6 +171,7 @@ impl Decoder {
                 })
             })
             .await?;
+        self.trim.restart();
         self.ended = false;
         self.pending = None;
         Ok(())

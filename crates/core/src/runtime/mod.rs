@@ -7,6 +7,7 @@
 mod builder;
 mod components;
 mod decoder;
+mod trim;
 
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
