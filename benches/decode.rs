@@ -1,4 +1,4 @@
-//! `decode/<format>/<engine>`: a whole file to interleaved floats, beside native Symphonia. See README.md.
+//! `<engine>/decode/<format>`: a whole file to interleaved floats, beside native Symphonia. See README.md.
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
@@ -14,39 +14,53 @@ use common::{
 use criterion::{Criterion, Throughput};
 use stellatune_plugins::engines;
 
+/// Formats, and the file each is measured with.
+const FILES: [(&str, &str); 7] = [
+    ("flac", "demo.flac"),
+    ("mp3", "demo.mp3"),
+    ("aac", "aac.m4a"),
+    ("alac", "alac-s24.m4a"),
+    ("vorbis", "vorbis.ogg"),
+    ("aiff", "aiff-s24.aif"),
+    ("caf", "caf-s24.caf"),
+];
+
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
-    let demo = audio("demo.flac");
-    file(&mut criterion, "decode/flac", &demo)?;
-
+    for (format, name) in FILES {
+        file(&mut criterion, format, &audio(name))?;
+    }
     let dir = tempfile::tempdir()?;
     let wav = dir.path().join("demo.wav");
-    write_wav(&demo, &wav)?;
-    file(&mut criterion, "decode/wav", &wav)?;
+    write_wav(&audio("demo.flac"), &wav)?;
+    file(&mut criterion, "wav", &wav)?;
     criterion.final_summary();
     Ok(())
 }
 
-fn file(criterion: &mut Criterion, name: &str, path: &Path) -> Result<()> {
+fn file(criterion: &mut Criterion, format: &str, path: &Path) -> Result<()> {
     let samples = Native::open(path)?.decode()?;
-    let mut group = criterion.benchmark_group(name);
-    group.throughput(Throughput::Elements(samples as u64)).sample_size(20);
-    group.bench_function("native", |bench| {
+    let throughput = Throughput::Elements(samples as u64);
+    let mut group = criterion.benchmark_group("native/decode");
+    group.throughput(throughput.clone()).sample_size(20).bench_function(format, |bench| {
         bench.iter(|| Native::open(path).and_then(|mut native| native.decode()).expect("decoded before"));
     });
+    group.finish();
     for engine in engines() {
         let plugins = Plugins::symphonia(engine)?;
         let runtime = plugins.runtime()?;
-        ensure!(plugin::decode(&mut plugin::open(&runtime, path)?)? == samples, "{engine} decodes another length");
-        group.bench_function(*engine, |bench| {
+        let decoded = plugin::decode(&mut plugin::open(&runtime, path)?.untrimmed())?;
+        ensure!(decoded == samples, "{engine} decodes {format} to another length");
+        let mut group = criterion.benchmark_group(format!("{engine}/decode"));
+        group.throughput(throughput.clone()).sample_size(20).bench_function(format, |bench| {
             bench.iter(|| {
                 plugin::open(&runtime, path)
                     .and_then(|mut decoder| plugin::decode(&mut decoder))
                     .expect("decoded before")
             });
         });
+        group.finish();
     }
-    group.finish();
     Ok(())
 }
 

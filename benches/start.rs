@@ -1,4 +1,4 @@
-//! `start/<engine>/{compile,cached}` and `start/native`: from nothing to the first samples. See README.md.
+//! `<engine>/start/{compile,cached}` and `native/start`: from nothing to the first samples. See README.md.
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
@@ -20,8 +20,7 @@ use stellatune_plugins::{Decoder, Runtime, engines};
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     let path = audio("demo.flac");
-    let mut group = criterion.benchmark_group("start");
-    group.bench_function("native", |bench| {
+    criterion.bench_function("native/start", |bench| {
         bench.iter(|| {
             let mut native = Native::open(&path).expect("the demo opens");
             native.packet().expect("the demo decodes").map(<[f32]>::len)
@@ -31,14 +30,15 @@ fn main() -> Result<()> {
         let plugins = Plugins::symphonia(engine)?;
         let builder = || plugins.builder();
         started(builder().build()?, &path)?;
-        group.sample_size(10).bench_function(format!("{engine}/compile"), |bench| {
+        let mut group = criterion.benchmark_group(format!("{engine}/start"));
+        group.sample_size(10).bench_function("compile", |bench| {
             bench.iter_custom(|times| (0..times).map(|_| time(|| builder().without_cache().build(), &path)).sum());
         });
-        group.sample_size(20).bench_function(format!("{engine}/cached"), |bench| {
+        group.sample_size(20).bench_function("cached", |bench| {
             bench.iter_custom(|times| (0..times).map(|_| time(|| builder().build(), &path)).sum());
         });
+        group.finish();
     }
-    group.finish();
     criterion.final_summary();
     Ok(())
 }

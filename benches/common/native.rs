@@ -36,7 +36,9 @@ impl Native {
         let track = format.default_track(TrackType::Audio).context("no audio")?;
         let parameters =
             track.codec_params.as_ref().and_then(|parameters| parameters.audio()).context("no parameters")?;
-        let codec = get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default())?;
+        // As untrimmed as a plugin decodes, so that both do the same work.
+        let options = AudioDecoderOptions::default().gapless(false);
+        let codec = get_codecs().make_audio_decoder(parameters, &options)?;
         Ok(Self { track: track.id, codec, format, samples: Vec::new() })
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Plugins {
 }
 
 impl Plugins {
-    /// Installs the repository's decoder for FLAC and WAV, to be run on `engine`.
+    /// Installs the repository's decoder, to be run on `engine`.
     pub(crate) fn symphonia(engine: &str) -> Result<Self> {
         Self::of(engine, &super::root().join("plugins/prebuilt/symphonia"))
     }

@@ -97,7 +97,7 @@ fn damaged(subject: &Subject, file: &str, ext: &str) {
 }
 
 /// Decodes what there is, seeks, and decodes again: refusals are fine, and the guest lives on.
-fn survives(guest: &mut Guest, stream: Script, ext: &str) -> Vec<f32> {
+pub(super) fn survives(guest: &mut Guest, stream: Script, ext: &str) -> Vec<f32> {
     let session = match guest.open(stream.boxed(), ext) {
         Ok(session) => session,
         answer => {

@@ -5,6 +5,7 @@ mod cancel;
 mod contract;
 mod decode;
 mod faults;
+mod formats;
 mod guarded;
 mod hooks;
 mod input;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<Case> {
         seek::cases(),
         metadata::cases(),
         input::cases(),
+        formats::cases(),
         sessions::cases(),
         cancel::cases(),
         faults::cases(),

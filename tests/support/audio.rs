@@ -106,3 +106,17 @@ pub(crate) fn assert_same(what: &str, got: &[f32], expected: &[f32], channels: u
     }
     assert_eq!(got.len(), expected.len(), "{what}: as many samples as expected");
 }
+
+/// Compares samples within `rounding`, of full scale or of the sample if that is larger; 0 is bit by bit.
+#[track_caller]
+pub(crate) fn assert_near(what: &str, got: &[f32], expected: &[f32], channels: u16, rounding: f32) {
+    if rounding == 0.0 {
+        return assert_same(what, got, expected, channels);
+    }
+    assert_eq!(got.len(), expected.len(), "{what}: as many samples as expected");
+    // Also false of what is no number.
+    let is_near = |(got, expected): (&f32, &f32)| (got - expected).abs() <= rounding * expected.abs().max(1.0);
+    if let Some(at) = got.iter().zip(expected).position(|pair| !is_near(pair)) {
+        panic!("{what}: sample {at} is {} and should be {}", got[at], expected[at]);
+    }
+}

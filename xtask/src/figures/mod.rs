@@ -25,7 +25,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 6] = [&cuts::ROW, &start::ROW, &decode::ROW, &flac::ROW, &wav::ROW, &hostile::ROW];
+static ROWS: [&Row; 7] = [&cuts::ROW, &start::ROW, &decode::FLAC, &flac::ROW, &wav::ROW, &hostile::ROW, &decode::MP3];
 
 /// A published promise.
 struct Row {
