@@ -37,6 +37,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("receipt", "manifest"),
     ("receipt", "package"),
     ("registry", "install"),
+    ("cache", "manifest"),
 ];
 
 /// Crates of the workspace and the members each may depend on, tests included.

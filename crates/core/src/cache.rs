@@ -3,6 +3,9 @@
 //! Compiled code runs with the rights of this process, so bytes become an [`Artifact`] only after their MAC was verified,
 //! on the buffer that is then loaded. A miss, a mismatch or a fault of the disk is the same: the component is compiled
 //! again. Another process of the same user, who can read the key, is out of scope (docs/engines.md).
+//!
+//! Only what was verified is compiled, so an entry also stands for that: its key names the world, and
+//! the version of this crate, whose rules the component met.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,6 +20,7 @@ use rustix::fs::OFlags;
 use crate::{
     engine::{Artifact, EngineId},
     error::{Error, ErrorKind, Result},
+    manifest::World,
 };
 
 /// First bytes of every file; the number is the format's version.
@@ -42,6 +46,8 @@ pub struct CacheKey {
     pub component_id: String,
     /// BLAKE3 of the component's bytes.
     pub component_hash: [u8; 32],
+    /// The world it was verified for, by this version of the crate.
+    pub world: World,
     /// Who compiled.
     pub engine: EngineId,
 }
@@ -50,10 +56,12 @@ impl CacheKey {
     /// The key's fields, each with its length, so that no two keys read the same.
     fn header(&self) -> Vec<u8> {
         let EngineId { name, version, configuration } = &self.engine;
-        let fields: [&[u8]; 6] = [
+        let fields: [&[u8]; 8] = [
             self.plugin_id.as_bytes(),
             self.component_id.as_bytes(),
             &self.component_hash,
+            self.world.name().as_bytes(),
+            env!("CARGO_PKG_VERSION").as_bytes(),
             name.as_bytes(),
             version.as_bytes(),
             configuration.as_bytes(),
@@ -287,6 +295,7 @@ mod tests {
             plugin_id: "a.b".into(),
             component_id: "c".into(),
             component_hash: [7; 32],
+            world: World::Decoder,
             engine: EngineId { name: "fake", version: "1".into(), configuration: "x".into() },
         }
     }
@@ -343,11 +352,12 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (cache, path) = filled(root.path());
         let file = fs::read(&path).unwrap();
-        let mut others = vec![key(), key(), key(), key()];
+        let mut others = vec![key(); 5];
         others[0].plugin_id = "a.bc".into();
         others[1].component_id = "d".into();
         others[2].component_hash[0] = 8;
         others[3].engine.configuration = "y".into();
+        others[4].world = World::Dsp;
         for other in others {
             assert_eq!(cache.get(&other), None);
             // The file of one key under the name of another.

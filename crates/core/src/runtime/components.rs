@@ -141,7 +141,7 @@ fn plugin<'a>(snapshot: &'a Snapshot, route: &RouteKey) -> Result<&'a Plugin> {
     found.ok_or_else(|| Error::new(ErrorKind::NotFound, "the plugin is gone").plugin(route.plugin_id.as_str()))
 }
 
-/// Reads, verifies, compiles or takes from the cache, and loads a component.
+/// Reads a component, takes it from the cache or verifies and compiles it, and loads it.
 fn load(shared: &Arc<Shared>, snapshot: &Snapshot, route: &RouteKey) -> Result<Group> {
     let load = || -> Result<Group> {
         let plugin = plugin(snapshot, route)?;
@@ -154,24 +154,28 @@ fn load(shared: &Arc<Shared>, snapshot: &Snapshot, route: &RouteKey) -> Result<G
             plugin_id: route.plugin_id.to_string(),
             component_id: route.component_id.to_string(),
             component_hash: *hash.as_bytes(),
+            world: component.world,
             engine: shared.engine.id().clone(),
         };
-        // Code that was compiled from what was installed is loaded while what is there now is read and verified; only
-        // then is it used.
+        // Code that was compiled from what was installed is loaded while what is there now is read; only then is it used.
         let kept = plugin.component_hash(&route.component_id);
         let (program, source) = thread::scope(|scope| {
             let program = kept.map(|hash| scope.spawn(move || cached(shared, &key(hash))));
-            let source = plugin.component_bytes(&route.component_id).and_then(|source| {
-                world::verify(&source.bytes, component.world)?;
-                Ok(source)
-            });
+            let source = plugin.component_bytes(&route.component_id);
             (program.and_then(|program| program.join().ok().flatten()), source)
         });
         let source = source?;
         let key = key(source.hash);
         // Packages of older hosts kept no hash.
         let program = if kept == Some(source.hash) { program } else { cached(shared, &key) };
-        let program = program.map_or_else(|| compiled(shared, &key, &source.bytes), Ok)?;
+        let program = match program {
+            // Verified before it was compiled.
+            Some(program) => program,
+            None => {
+                world::verify(&source.bytes, component.world)?;
+                compiled(shared, &key, &source.bytes)?
+            }
+        };
         let limits = asked.fold(shared.limits.of(component.world), |limits, asked| asked.lower(limits));
         Ok(group(shared, program, route, component, limits))
     };
@@ -185,7 +189,7 @@ fn cached(shared: &Shared, key: &CacheKey) -> Option<Arc<dyn Program>> {
     loaded.inspect_err(|error| tracing::warn!("compiled code from the cache is not used: {error}")).ok()
 }
 
-/// Compiles, and keeps the code for the next start.
+/// Compiles what was verified, and keeps the code for the next start.
 fn compiled(shared: &Shared, key: &CacheKey, wasm: &[u8]) -> Result<Arc<dyn Program>> {
     let began = Instant::now();
     let artifact = shared.engine.compile(wasm)?;
