@@ -17,8 +17,8 @@ const CORE: &[&[&str]] = &[
     &["capability"],
     &["engine"],
     &["manifest", "package", "world", "receipt", "cache", "meter"],
-    &["services", "install", "registry"],
-    &["route", "lifecycle"],
+    &["services", "inspect", "install", "registry"],
+    &["check", "route", "lifecycle"],
     &["actor", "hot"],
     &["schedule", "config"],
     &["pipeline", "runtime"],
@@ -36,6 +36,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("world", "manifest"),
     ("receipt", "manifest"),
     ("receipt", "package"),
+    ("install", "inspect"),
+    ("registry", "inspect"),
     ("registry", "install"),
 ];
 
