@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::json::JsonText;
 use crate::stream::HostStream;
-use crate::types::{ConfigUpdatePlan, DecoderInfo, MediaMetadata, PcmChunk};
+use crate::types::{DecoderInfo, MediaMetadata, PcmChunk};
 
 /// A stream being decoded. Several live side by side in one instance. Dropped when the host closes the session.
 ///
@@ -14,6 +13,8 @@ use crate::types::{ConfigUpdatePlan, DecoderInfo, MediaMetadata, PcmChunk};
 /// - A chunk without samples is the end if its `eof` is set, and an error if it is not. The last samples may carry
 ///   `eof` or not, as is easier.
 /// - An error from [`read_pcm`](Self::read_pcm) or [`seek`](Self::seek) does not end the session.
+///
+/// The front page of this crate has an example.
 pub trait Decoder: Sized + 'static {
     /// Begins with a stream. `ext_hint` is the extension in lower case without the dot, if the host knows one.
     ///
@@ -50,38 +51,5 @@ pub trait Decoder: Sized + 'static {
         Err(Error::unsupported("this decoder does not seek"))
     }
 
-    /// What it would take to bring a configuration into effect; changes nothing. Hot-apply by default.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArg`] for a text that cannot be understood.
-    fn plan_config(&mut self, config: JsonText<'_>) -> Result<ConfigUpdatePlan> {
-        let _ = config;
-        Ok(ConfigUpdatePlan::hot_apply())
-    }
-
-    /// Brings a configuration into effect. Ignored by default.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArg`] for one that is not acceptable; the old one stays.
-    fn apply_config(&mut self, config: JsonText<'_>) -> Result<()> {
-        let _ = config;
-        Ok(())
-    }
-
-    /// What a successor needs to go on from here, as JSON text. Nothing by default.
-    ///
-    /// # Errors
-    /// Any, and the successor starts afresh.
-    fn export_state(&mut self) -> Result<Option<String>> {
-        Ok(None)
-    }
-
-    /// Goes on from what a predecessor exported. Ignored by default.
-    ///
-    /// # Errors
-    /// Any, and the host goes on without.
-    fn import_state(&mut self, state: JsonText<'_>) -> Result<()> {
-        let _ = state;
-        Ok(())
-    }
+    crate::tail::methods!();
 }

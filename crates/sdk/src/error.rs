@@ -92,7 +92,7 @@ impl From<io::Error> for Error {
         match error.kind() {
             io::ErrorKind::InvalidInput => Self::InvalidArg(text),
             io::ErrorKind::NotFound => Self::NotFound(text),
-            io::ErrorKind::TimedOut => Self::Timeout(text),
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::Timeout(text),
             io::ErrorKind::Unsupported => Self::Unsupported(text),
             io::ErrorKind::PermissionDenied => Self::Denied(text),
             _ => Self::Io(text),

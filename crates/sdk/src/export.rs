@@ -2,9 +2,18 @@
 
 /// Makes the crate a component: names, for each ability, the type that implements it.
 ///
-/// Used once in a crate of type `cdylib`. The one ability so far is `decoder`, for a type that implements
-/// [`Decoder`](crate::Decoder). Hooks come first if there are any, from a type that implements
-/// [`Lifecycle`](crate::Lifecycle).
+/// Used once in a crate of type `cdylib`, with at least one ability, each at most once:
+///
+/// | ability | for a type that implements |
+/// |---|---|
+/// | `decoder` | [`Decoder`](crate::Decoder) |
+/// | `source` | [`Source`](crate::Source) |
+/// | `lyrics` | [`Lyrics`](crate::Lyrics) |
+/// | `output_sink` | [`OutputSink`](crate::OutputSink) |
+/// | `dsp` | [`Dsp`](crate::Dsp) |
+///
+/// Hooks come first if there are any, as `lifecycle`, from a type that implements [`Lifecycle`](crate::Lifecycle).
+/// What the component exports is what is named here, and what it imports is what these types call.
 ///
 /// ```
 /// # use stellatune_plugin_sdk::{Decoder, DecoderInfo, HostStream, Lifecycle, PcmChunk, Result};
@@ -44,22 +53,56 @@ macro_rules! export {
 macro_rules! __export_one {
     (lifecycle: $implementation:ty) => {
         const _: () = {
-            type Export = $crate::glue::LifecycleExport<$implementation>;
-            #[cfg(target_arch = "wasm32")]
-            $crate::bindings::lifecycle::export_lifecycle!(
-                Export with_types_in $crate::bindings::lifecycle
-            );
-            #[cfg(not(target_arch = "wasm32"))]
-            $crate::glue::check_lifecycle::<Export>();
+            $crate::glue::check_lifecycle::<$implementation>();
+            #[cfg(target_family = "wasm")]
+            type Export = $crate::glue::Export<$implementation>;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::lifecycle::export_lifecycle!(Export with_types_in $crate::bindings::lifecycle);
         };
     };
     (decoder: $implementation:ty) => {
         const _: () = {
-            type Export = $crate::glue::DecoderExport<$implementation>;
-            #[cfg(target_arch = "wasm32")]
+            $crate::glue::check_decoder::<$implementation>();
+            #[cfg(target_family = "wasm")]
+            type Export = $crate::glue::Export<$implementation>;
+            #[cfg(target_family = "wasm")]
     $crate::bindings::decoder::export_decoder!(Export with_types_in $crate::bindings::decoder);
-            #[cfg(not(target_arch = "wasm32"))]
-            $crate::glue::check_decoder::<Export>();
+        };
+    };
+    (source: $implementation:ty) => {
+        const _: () = {
+            $crate::glue::check_source::<$implementation>();
+            #[cfg(target_family = "wasm")]
+            type Export = $crate::glue::Export<$implementation>;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::source::export_source!(Export with_types_in $crate::bindings::source);
+        };
+    };
+    (lyrics: $implementation:ty) => {
+        const _: () = {
+            $crate::glue::check_lyrics::<$implementation>();
+            #[cfg(target_family = "wasm")]
+            type Export = $crate::glue::Export<$implementation>;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::lyrics::export_lyrics!(Export with_types_in $crate::bindings::lyrics);
+        };
+    };
+    (output_sink: $implementation:ty) => {
+        const _: () = {
+            $crate::glue::check_output_sink::<$implementation>();
+            #[cfg(target_family = "wasm")]
+            type Export = $crate::glue::Export<$implementation>;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::output_sink::export_output_sink!(Export with_types_in $crate::bindings::output_sink);
+        };
+    };
+    (dsp: $implementation:ty) => {
+        const _: () = {
+            $crate::glue::check_dsp::<$implementation>();
+            #[cfg(target_family = "wasm")]
+            type Export = $crate::glue::Export<$implementation>;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::dsp::export_dsp!(Export with_types_in $crate::bindings::dsp);
         };
     };
 }

@@ -1,8 +1,9 @@
 //! Configuration and state as the host hands them in: JSON text, parsed when and as the plugin wants it.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A JSON document the host passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,4 +35,17 @@ impl<'a> JsonText<'a> {
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
         Ok(serde_json::from_str(self.0)?)
     }
+}
+
+/// A value of the plugin as JSON text: rows of a source, targets of a sink, state.
+///
+/// # Errors
+/// [`Error::Internal`] for what JSON cannot hold, such as a map whose keys are no texts.
+///
+/// ```
+/// assert_eq!(stellatune_plugin_sdk::to_json(&[("id", "1")])?, r#"[["id","1"]]"#);
+/// # Ok::<(), stellatune_plugin_sdk::Error>(())
+/// ```
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal(format!("this is not JSON: {error}")))
 }

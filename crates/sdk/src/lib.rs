@@ -4,48 +4,8 @@
 //! the component model: implement a trait, name your type in [`export!`], build with
 //! `cargo build --release --target wasm32-wasip2`. It is not for hosts, and it never looks at what a host is made of.
 //!
-//! Main items: the trait [`Decoder`] with [`PcmChunk`], the optional hooks of [`Lifecycle`], [`HostStream`] for the
-//! bytes the host hands in, [`Error`] for saying no.
-//!
 //! ```
-//! use std::io::Read;
-//! use std::time::Duration;
-//! use stellatune_plugin_sdk::{Decoder, DecoderInfo, Error, HostStream, PcmChunk, Result};
-//!
-//! /// Unsigned bytes, one channel, 8000 frames a second.
-//! struct RawBytes {
-//!     input: HostStream,
-//! }
-//!
-//! impl Decoder for RawBytes {
-//!     fn open(input: HostStream, ext_hint: Option<&str>) -> Result<Self> {
-//!         match ext_hint {
-//!             Some("raw") => Ok(Self { input }),
-//!             _ => Err(Error::unsupported("only files that end in .raw")),
-//!         }
-//!     }
-//!
-//!     fn info(&mut self) -> Result<DecoderInfo> {
-//!         Ok(DecoderInfo { seekable: self.input.is_seekable(), ..DecoderInfo::new(8000, 1) })
-//!     }
-//!
-//!     fn read_pcm(&mut self, max_frames: u32) -> Result<PcmChunk> {
-//!         let mut bytes = vec![0; max_frames.min(4096) as usize];
-//!         let n = self.input.read(&mut bytes)?;
-//!         if n == 0 {
-//!             return Ok(PcmChunk::end());
-//!         }
-//!         let samples: Vec<f32> = bytes[..n].iter().map(|&b| (f32::from(b) - 128.0) / 128.0).collect();
-//!         Ok(PcmChunk::from_samples(&samples, 1))
-//!     }
-//!
-//!     fn seek(&mut self, position: Duration) -> Result<()> {
-//!         self.input.seek_to((position.as_secs_f64() * 8000.0) as u64)?;
-//!         Ok(())
-//!     }
-//! }
-//!
-//! stellatune_plugin_sdk::export!(decoder: RawBytes);
+#![doc = include_str!("../examples/decoder.rs")]
 //!
 //! // A decoder is ordinary Rust: its tests run without a host.
 //! let mut decoder = RawBytes::open(HostStream::from_bytes(vec![128, 255, 0]), Some("raw"))?;
@@ -56,26 +16,70 @@
 //! assert!(matches!(RawBytes::open(HostStream::from_bytes(vec![]), None), Err(Error::Unsupported(_))));
 //! # Ok::<(), Error>(())
 //! ```
+//!
+//! | implement | to | its example has |
+//! |---|---|---|
+//! | [`Decoder`] | turn encoded audio into samples | seeking, tests without a host |
+//! | [`Source`] | offer tracks from somewhere else | configuration, a stream the host opens |
+//! | [`Lyrics`] | find the words of songs | answers over HTTP |
+//! | [`OutputSink`] | play audio on a device | a helper process |
+//! | [`Dsp`] | change audio | configuration with a schema, state |
+//!
+//! Every trait ends with the same four methods for configuration and state, all with defaults. [`Lifecycle`] has
+//! optional hooks around an instance.
+//!
+//! **What the host offers**: [`HostStream`] for bytes that it hands in or opens ([`HttpRequest`], [`TcpRequest`]),
+//! [`http`] for small answers, [`sidecar`] for helper processes, [`log`] for its log. Dropping any of them gives it
+//! back. What reaches out of the sandbox needs a permission that the package asks for and the user grants; without it
+//! the call answers [`Error::Denied`], and the plugin lives on. A component imports no more than it calls.
+//!
+//! **Configuration and state** are JSON: [`JsonText::parse`] reads a type of the plugin, [`to_json`] writes one, and
+//! with the feature `schema` the module [`schema`](crate::schema) derives what the package's manifest says of it.
+//!
+//! **Tests** are ordinary ones, run natively with `cargo test`: [`HostStream::from_bytes`] takes the place of a stream,
+//! and [`mock`] of everything else the host does.
+//!
+//! # A package
+//! A component goes into a folder or zip with a `plugin.json`; `docs/wasm-plugin-manifest.md` says what is in it.
 
 #[doc(hidden)]
 pub mod bindings;
 #[doc(hidden)]
 pub mod glue;
+pub mod http;
+pub mod log;
+#[cfg(not(target_family = "wasm"))]
+pub mod mock;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod sidecar;
 
 mod decoder;
+mod dsp;
 mod error;
 mod export;
+mod hot_path;
 mod json;
 mod lifecycle;
+mod lyrics;
+mod output_sink;
+mod samples;
+mod source;
 mod stream;
+mod tail;
 mod types;
 
 pub use decoder::Decoder;
+pub use dsp::Dsp;
 pub use error::{Error, Result};
-pub use json::JsonText;
+pub use hot_path::{BufferLayout, CoreModuleSpec, Role, SampleFormat};
+pub use json::{JsonText, to_json};
 pub use lifecycle::{DisableReason, Lifecycle, NoHooks};
-pub use stream::HostStream;
+pub use lyrics::{LyricCandidate, Lyrics};
+pub use output_sink::{NegotiatedSpec, OutputSink, RuntimeStatus};
+pub use source::{OpenedHandle, OpenedStream, Source, SourceStream};
+pub use stream::{HostStream, HttpMethod, HttpRequest, TcpRequest};
 pub use types::{
-    AudioTags, ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, EncodedAudioFormat, MediaMetadata, MetadataEntry,
-    MetadataValue, PcmChunk,
+    AudioSpec, AudioTags, ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, EncodedAudioFormat, EncodedChunk,
+    MediaMetadata, MetadataEntry, MetadataValue, PcmChunk,
 };

@@ -2,15 +2,17 @@
 
 #![allow(clippy::derivable_impls, reason = "the types are generated, and not all of them have a default to derive")]
 
+use crate::samples;
+
 pub use crate::bindings::host::stellatune::plugin::common::{
-    AudioTags, ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, EncodedAudioFormat, MediaMetadata, MetadataEntry,
-    MetadataValue, PcmF32Chunk as PcmChunk,
+    AudioSpec, AudioTags, ConfigUpdateMode, ConfigUpdatePlan, DecoderInfo, EncodedAudioFormat, EncodedChunk,
+    MediaMetadata, MetadataEntry, MetadataValue, PcmF32Chunk as PcmChunk,
 };
 
 impl PcmChunk {
     /// Samples of `channels` interleaved channels, of which `samples.len() / channels` frames are whole.
     pub fn from_samples(samples: &[f32], channels: u16) -> Self {
-        Self::from_bytes(samples.iter().flat_map(|sample| sample.to_le_bytes()).collect(), channels)
+        Self::from_bytes(samples::to_bytes(samples), channels)
     }
 
     /// Samples that are already interleaved 32-bit little-endian floats.
@@ -22,6 +24,18 @@ impl PcmChunk {
     /// No frames, and none to come.
     pub fn end() -> Self {
         Self { interleaved_f32le: Vec::new(), frames: 0, eof: true }
+    }
+}
+
+impl EncodedChunk {
+    /// Bytes, and perhaps more to come.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), eof: false }
+    }
+
+    /// No bytes, and none to come.
+    pub fn end() -> Self {
+        Self { bytes: Vec::new(), eof: true }
     }
 }
 

@@ -19,9 +19,12 @@ macro_rules! sources {
 }
 
 sources! {
-    "src/": "crates/sdk/src/" [
-        "bindings.rs", "decoder.rs", "error.rs", "export.rs", "glue.rs", "json.rs", "lib.rs", "lifecycle.rs", "stream.rs",
-        "types.rs",
+    "": "crates/sdk/" [
+        "examples/decoder.rs", "examples/dsp.rs", "examples/lyrics.rs", "examples/output_sink.rs", "examples/source.rs",
+        "src/bindings.rs", "src/decoder.rs", "src/dsp.rs", "src/error.rs", "src/export.rs", "src/glue/abilities.rs",
+        "src/glue/mod.rs", "src/hot_path.rs", "src/http.rs", "src/json.rs", "src/lib.rs", "src/lifecycle.rs", "src/log.rs",
+        "src/lyrics.rs", "src/mock/mod.rs", "src/mock/processes.rs", "src/mock/stream.rs", "src/output_sink.rs",
+        "src/samples.rs", "src/schema.rs", "src/sidecar.rs", "src/source.rs", "src/stream.rs", "src/tail.rs", "src/types.rs",
     ];
     "wit/": "wit/stellatune-plugin/" [
         "capabilities.wit", "common.wit", "dsp.wit", "host-imports.wit", "hot-path.wit", "output-sink.wit", "worlds.wit",
@@ -38,19 +41,39 @@ pub(super) fn files() -> Vec<(String, String)> {
     sources.chain([("Cargo.toml".to_owned(), manifest())]).collect()
 }
 
-/// The manifest with each `key.workspace = true` as the workspace has it. Lints are left out: they are for those who
-/// change the SDK.
+/// The manifest with what it has from the workspace written out. Without lints and tests, which are for those who change
+/// the SDK.
 fn manifest() -> String {
     let mut manifest = String::new();
-    for line in MANIFEST.lines().take_while(|line| *line != "[lints]") {
-        let inherited = line.strip_suffix(".workspace = true").and_then(|key| {
-            let key = format!("{key} = ");
-            WORKSPACE.lines().find(|line| line.starts_with(&key))
-        });
-        manifest.push_str(inherited.unwrap_or(line));
-        manifest.push('\n');
+    let mut left_out = false;
+    for line in MANIFEST.lines() {
+        if line.starts_with('[') {
+            left_out = line == "[lints]" || line == "[dev-dependencies]";
+        }
+        if !left_out {
+            manifest += &written_out(line).unwrap_or_else(|| line.to_owned());
+            manifest.push('\n');
+        }
     }
     format!("{}\n", manifest.trim_end())
+}
+
+/// `key.workspace = true`, or `key = { workspace = true, more }`, as the workspace has it.
+fn written_out(line: &str) -> Option<String> {
+    let (key, more) = match line.strip_suffix(".workspace = true") {
+        Some(key) => (key, None),
+        None => {
+            let (key, more) = line.split_once(" = { workspace = true, ")?;
+            (key, Some(more))
+        }
+    };
+    let key = format!("{key} = ");
+    let (_, value) = WORKSPACE.lines().find(|line| line.starts_with(&key))?.split_once(" = ")?;
+    Some(match (more, value.strip_suffix(" }")) {
+        (None, _) => format!("{key}{value}"),
+        (Some(more), Some(table)) => format!("{key}{table}, {more}"),
+        (Some(more), None) => format!("{key}{{ version = {value}, {more}"),
+    })
 }
 
 #[cfg(test)]
@@ -76,6 +99,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut expected = BTreeSet::from(["LICENSE-APACHE".to_owned(), "LICENSE-MIT".to_owned()]);
         below(&root.join("crates/sdk/src"), "src/", &mut expected);
+        below(&root.join("crates/sdk/examples"), "examples/", &mut expected);
         below(&root.join("wit/stellatune-plugin"), "wit/", &mut expected);
         let listed: BTreeSet<_> = SOURCES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(listed, expected);
@@ -83,9 +107,15 @@ mod tests {
 
     #[test]
     fn the_copy_stands_by_itself() {
+        let optional = written_out("schemars = { workspace = true, optional = true }").expect("it is written out");
+        assert!(
+            optional.starts_with("schemars = { version = ") && optional.ends_with(", optional = true }"),
+            "{optional}"
+        );
         let manifest = manifest();
         assert!(!manifest.contains("workspace") && manifest.contains("wit-bindgen = {"), "{manifest}");
-        let there = files().into_iter().any(|(_, content)| content.contains("../../"));
-        assert!(!there, "a file of the SDK looks outside of its copy");
+        for (name, content) in files() {
+            assert!(!content.contains("../../"), "{name} looks outside of its copy");
+        }
     }
 }
