@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 pub use stellatune_plugin_core::{
     actor::Canceller,
+    check,
     engine::{Engine, EngineId, Guarantee},
     error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     event::Event,
     host::{HostStream, Http, Services, Sidecars, Streams},
+    inspect,
     install::Installed,
     limits::{Budget, Budgets, Limits},
-    manifest, registry,
+    manifest, package, registry,
     registry::BundledPackage,
     route::{RouteKey, Selector},
     runtime::{Decoder, DecoderChoice, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir},
     services::stream::Input,
-    types,
+    types, world,
 };
 
 /// The names of the engines compiled in, the default one first.

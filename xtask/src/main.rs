@@ -3,6 +3,8 @@
 mod figures;
 mod fixtures;
 mod layers;
+mod scaffold;
+mod schema;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +14,8 @@ use anyhow::{Result, anyhow, bail};
 const USAGE: &str = "usage: cargo xtask <chore>
   fixtures [--all] [NAME]...   build the committed guests whose sources have moved on, or all of them
   fixtures --check             fail if a committed guest does not belong to its sources
+  schema [--check]             write docs/plugin.schema.json, or fail if it is not current
+  scaffold [--all] [KIND]...   take what `stellatune plugin new` makes from its tests to an installed plugin
   layers                       check who imports whom
   figures [ID]... [--untimed] [--full] [--json]
                                measure what docs/performance.md promises; fails unless all asked for is met";
@@ -33,6 +37,8 @@ fn run(arguments: &[String]) -> Result<()> {
     match chore.as_str() {
         "fixtures" => fixtures::run(root, rest),
         "figures" => figures::run(rest),
+        "scaffold" => scaffold::run(root, rest),
+        "schema" => schema::run(root, rest),
         "layers" => layers::check(root).map_err(anyhow::Error::msg),
         other => bail!("unknown chore `{other}`\n{USAGE}"),
     }

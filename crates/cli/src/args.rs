@@ -3,11 +3,13 @@
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{
-    ArgAction, Args, Parser, Subcommand,
+    ArgAction, Args, Parser, Subcommand, ValueEnum,
     builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser},
 };
 use stellatune_plugins::Selector;
 use tracing::Level;
+
+use crate::author::PluginName;
 
 /// Plugins for music players: install, look at and use them.
 #[derive(Debug, Parser)]
@@ -17,6 +19,7 @@ use tracing::Level;
     max_term_width = 100,
     after_help = "Examples:\n  \
         stellatune decode song.flac -o song.wav\n  \
+        stellatune probe song.flac\n  \
         stellatune plugin install ./my-plugin.zip\n  \
         stellatune --json plugin list\n\n\
         Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
@@ -63,15 +66,20 @@ impl Globals {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Installs, lists and removes plugins
+    /// Installs, lists and removes plugins; makes, packs and checks them
     #[command(
         subcommand,
         arg_required_else_help = true,
-        after_help = "Examples:\n  stellatune plugin list\n  stellatune plugin install ./my-plugin.zip"
+        after_help = "Examples:\n  \
+            stellatune plugin list\n  \
+            stellatune plugin install ./my-plugin.zip\n  \
+            stellatune plugin new decoder my-plugin"
     )]
     Plugin(PluginCommand),
     /// Decodes an audio file to a WAV file
     Decode(DecodeArgs),
+    /// Tells what a decoder plugin says of an audio file: stream, tags, cover
+    Probe(ProbeArgs),
     /// Lists the engines this app can run plugins on, and what each guarantees
     #[command(after_help = "Example:\n  stellatune engines")]
     Engines,
@@ -79,6 +87,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
+    #[command(flatten)]
+    Store(StoreCommand),
+    #[command(flatten)]
+    Author(AuthorCommand),
+}
+
+/// What is done with plugins that are here.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
     /// Installs a package, or replaces the one of the same id
     ///
     /// The package is checked first: whatever is wrong with it is said, and then nothing is installed.
@@ -92,9 +109,18 @@ pub(crate) enum PluginCommand {
     /// Lists the plugins that are here, also broken ones
     #[command(after_help = "Example:\n  stellatune plugin list")]
     List,
-    /// Tells all about one plugin
-    #[command(after_help = "Example:\n  stellatune plugin show org.example.my-plugin")]
-    Show(Id),
+    /// Tells all about a plugin that is here, or about a package before it is installed
+    ///
+    /// What it contains: components, abilities, files with sizes and hashes, what is imported. What it asks for. Nothing of it
+    /// is run.
+    #[command(after_help = "Examples:\n  \
+        stellatune plugin show org.example.my-plugin\n  \
+        stellatune plugin show ./my-plugin.zip")]
+    Show {
+        /// The id of a plugin, or the path of a directory or zip file
+        #[arg(value_name = "ID|ARTIFACT")]
+        plugin: String,
+    },
     /// Removes an installed plugin
     #[command(after_help = "Example:\n  stellatune plugin uninstall org.example.my-plugin")]
     Uninstall(Id),
@@ -104,6 +130,82 @@ pub(crate) enum PluginCommand {
     /// Disables a plugin without removing it
     #[command(after_help = "Example:\n  stellatune plugin disable org.example.my-plugin")]
     Disable(Id),
+}
+
+/// What is done with plugins that are to be.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthorCommand {
+    /// Makes a plugin to begin with: a crate that builds, tests and packs as it is
+    ///
+    /// It carries a copy of the SDK, which is in no registry, and needs nothing of this app's sources.
+    #[command(after_help = "Examples:\n  \
+        stellatune plugin new decoder my-plugin\n  \
+        stellatune plugin new dsp my-gain --path plugins/my-gain")]
+    New(NewArgs),
+    /// Packs a directory as a zip that installs
+    ///
+    /// In the zip are plugin.json, the files it names, all of wasm, bin and assets but hidden files, and licences and readmes;
+    /// the rest is left out, and said. A component that is not there is taken from where cargo built it. The same files give
+    /// the same bytes. The zip is checked as an installation would before it appears.
+    #[command(after_help = "Examples:\n  \
+        stellatune plugin pack my-plugin\n  \
+        stellatune plugin pack . -o my-plugin.zip")]
+    Pack {
+        /// The directory with a plugin.json in it
+        dir: PathBuf,
+
+        /// The zip to write, <id>-<version>.zip unless said; one that is there is replaced
+        #[arg(short, long, value_name = "OUT.zip", value_parser = PathBufValueParser::new().try_map(zip))]
+        output: Option<PathBuf>,
+    },
+    /// Checks a package: its files, its types, and every ability tried on every engine
+    ///
+    /// A plugin may say no to what it is asked here, since it runs without files, network and sidecars. It may not crash, hang or
+    /// answer what the contract forbids. Exit status 1 if a check fails.
+    #[command(after_help = "Examples:\n  \
+        stellatune plugin check ./my-plugin.zip\n  \
+        stellatune plugin check my-plugin --strict")]
+    Check {
+        /// A directory or a zip file with a plugin.json in it, or the sources of a plugin once they are built
+        artifact: PathBuf,
+
+        /// Adds rules that old packages need not keep but new ones should
+        #[arg(long)]
+        strict: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// What the plugin will be
+    pub(crate) kind: Kind,
+
+    /// The name of the crate: lower-case letters, digits and hyphens
+    #[arg(value_parser = PluginName::from_str)]
+    pub(crate) name: PluginName,
+
+    /// Where it goes; a directory of its name in the current one unless said
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+
+    /// Uses the SDK at this path instead of a copy of its own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+}
+
+/// The kinds of plugins there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Turns encoded audio into samples
+    Decoder,
+    /// Offers tracks from somewhere else
+    Source,
+    /// Finds lyrics
+    Lyrics,
+    /// Plays samples somewhere
+    Sink,
+    /// Changes samples on their way
+    Dsp,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +236,35 @@ pub(crate) struct DecodeArgs {
     /// Adds where the time went
     #[arg(long)]
     pub(crate) stats: bool,
+}
+
+/// Tells what a decoder plugin says of an audio file
+///
+/// Nothing is decoded. With `--json` the values are those of the plugin; a cover is told by its size.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    stellatune probe song.flac\n  \
+    stellatune probe song.flac --cover cover.png\n  \
+    stellatune --json probe song.flac")]
+pub(crate) struct ProbeArgs {
+    /// The audio file to read
+    pub(crate) input: PathBuf,
+
+    /// Asks this ability of this plugin, instead of the one that fits the file best
+    #[arg(long, value_name = "ID:TYPE", value_parser = Selector::from_str)]
+    pub(crate) decoder: Option<Selector>,
+
+    /// Writes the cover in the file here, as it is; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cover: Option<PathBuf>,
+}
+
+/// What has another ending could not be installed.
+fn zip(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.extension() {
+        Some(ext) if ext.eq_ignore_ascii_case("zip") => Ok(path),
+        _ => Err("the name of a package must end in .zip"),
+    }
 }
 
 fn output(path: PathBuf) -> Result<PathBuf, &'static str> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use stellatune_plugins::{Decoder, DecoderChoice, Error, ErrorKind, Input, Result, Runtime};
+use stellatune_plugins::{Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime};
 
 use crate::{
     args::DecodeArgs,
@@ -29,15 +29,15 @@ const READ_FRAMES: u32 = 65_536;
 pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: bool) -> Result<Decoded> {
     let interrupt = Interrupt::listen()?;
     let mut clocks = Clocks::start();
-    let output = Output::create(&args.output, &args.input)?;
+    let output = Output::create(&args.output, &args.input).map_err(|error| error.during("decode"))?;
     let input = Input::file(&args.input);
     let choice = args.decoder.clone().map_or(DecoderChoice::Auto, DecoderChoice::Named);
     let opened = interrupt.guard(runtime.open_decoder(&input, &choice)).await;
-    let mut decoder = opened.map_err(|error| explain(error, &args.input, None))?;
+    let mut decoder = opened.map_err(|error| explain(error, "decode", &args.input, None))?;
     clocks.opened();
 
     let audio = copy(&mut decoder, &output, args, &interrupt, show_progress, &mut clocks).await?;
-    output.commit(audio.bytes)?;
+    output.commit(audio.bytes).map_err(|error| error.during("decode"))?;
 
     let wall = clocks.began.elapsed();
     let (route, info) = (decoder.route(), decoder.info());
@@ -46,11 +46,7 @@ pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: boo
         input: args.input.display().to_string(),
         output: args.output.display().to_string(),
         engine: runtime.engine().id().name,
-        decoder: Ability {
-            plugin_id: route.plugin_id.to_string(),
-            component_id: route.component_id.to_string(),
-            type_id: route.type_id.to_string(),
-        },
+        decoder: Ability::from(route),
         sample_rate: info.sample_rate,
         channels: info.channels,
         frames: audio.frames,
@@ -79,7 +75,7 @@ async fn copy(
     clocks: &mut Clocks,
 ) -> Result<Audio> {
     let info = *decoder.info();
-    let failed = |error: io::Error| unwritable(&args.output, error);
+    let failed = |error: io::Error| unwritable(&args.output, error).during("decode");
     let mut wav = WavWriter::new(output.file(), info.sample_rate, info.channels).map_err(failed)?;
     let progress = Progress::new(show_progress, decoder.duration_ms().map(Duration::from_millis));
     let position = |frames: u64| Duration::from_secs_f64(frames as f64 / f64::from(info.sample_rate));
@@ -88,7 +84,7 @@ async fn copy(
         let block = match read {
             Ok(Some(block)) => block,
             Ok(None) => break,
-            Err(error) => return Err(explain(error, &args.input, Some(position(wav.frames())))),
+            Err(error) => return Err(explain(error, "decode", &args.input, Some(position(wav.frames())))),
         };
         clocks.writing(|| wav.write(&block.samples)).map_err(failed)?;
         progress.at(position(wav.frames()));
@@ -99,17 +95,17 @@ async fn copy(
 }
 
 /// The failure, with the file where a plugin does not know it, how far it came, and what to do next.
-fn explain(error: Error, input: &Path, position: Option<Duration>) -> Error {
+pub(crate) fn explain(error: Error, doing: &'static str, input: &Path, position: Option<Duration>) -> Error {
     let (kind, input) = (error.kind(), input.display());
     let fault = matches!(kind, ErrorKind::Trap | ErrorKind::Timeout);
     let error = if fault || kind == ErrorKind::PluginError {
         let beyond = position.map(|position| format!(" beyond {}", clock(position))).unwrap_or_default();
-        let message = format!("cannot decode {input}{beyond}: {}", error.message());
-        let told = Error::new(kind, message).during(error.operation().unwrap_or("decode"));
+        let message = format!("cannot {doing} {input}{beyond}: {}", error.message());
+        let told = Error::new(kind, message).during(error.operation().unwrap_or(doing));
         let told = error.plugin_id().into_iter().fold(told, Error::plugin);
         error.help_text().into_iter().fold(told, Error::help)
     } else {
-        error.during("decode")
+        error.during(doing)
     };
     if error.help_text().is_some() {
         return error;
@@ -201,11 +197,22 @@ pub(crate) struct Decoded {
     bytes: u64,
 }
 
+/// Which ability of which plugin did it.
 #[derive(Debug, Serialize)]
-struct Ability {
-    plugin_id: String,
+pub(crate) struct Ability {
+    pub(crate) plugin_id: String,
     component_id: String,
-    type_id: String,
+    pub(crate) type_id: String,
+}
+
+impl From<&RouteKey> for Ability {
+    fn from(route: &RouteKey) -> Self {
+        Self {
+            plugin_id: route.plugin_id.to_string(),
+            component_id: route.component_id.to_string(),
+            type_id: route.type_id.to_string(),
+        }
+    }
 }
 
 /// What `--stats` adds. Times are counted from the command's start, but `read` and `write`, which are sums.

@@ -104,6 +104,11 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Self(vec![heads.map(str::to_owned)])
     }
 
+    /// A table without heads.
+    pub(crate) fn plain() -> Self {
+        Self(Vec::new())
+    }
+
     /// Adds a line. A line break in a cell becomes visible, so that a line stays one.
     pub(crate) fn row(&mut self, cells: [String; COLUMNS]) {
         self.0.push(cells.map(|cell| cell.replace('\n', "\\n")));

@@ -1,9 +1,9 @@
 //! `stellatune engines`: what plugins can run on here.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::Serialize;
-use stellatune_plugins::{Guarantee, Result, engine, engines};
+use stellatune_plugins::{Engine, Guarantee, Result, engine, engines};
 
 /// The engines compiled in, the default one first.
 ///
@@ -13,6 +13,17 @@ pub(crate) fn list() -> Result<Engines> {
     let names = engines().iter().enumerate();
     let engines: Result<Vec<_>> = names.map(|(index, name)| describe(name, index == 0)).collect();
     Ok(Engines(engines?))
+}
+
+/// The engine of that name, or all.
+///
+/// # Errors
+/// `internal`: an engine cannot run on this machine.
+pub(crate) fn chosen(name: Option<&str>) -> Result<Vec<Arc<dyn Engine>>> {
+    match name {
+        Some(name) => Ok(vec![engine(Some(name))?]),
+        None => engines().iter().map(|name| engine(Some(name))).collect(),
+    }
 }
 
 fn describe(name: &str, default: bool) -> Result<EngineDocument> {

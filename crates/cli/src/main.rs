@@ -4,6 +4,7 @@
 //! about plugins that another player would need too; that is the library's.
 
 mod args;
+mod author;
 mod bundled;
 mod decode;
 mod document;
@@ -11,6 +12,7 @@ mod engines;
 mod interrupt;
 mod output;
 mod plugin;
+mod probe;
 mod progress;
 mod wav;
 
@@ -23,7 +25,7 @@ use clap::Parser;
 use stellatune_plugins::{Error, ErrorKind, Result, Runtime, engine};
 
 use crate::{
-    args::{Cli, Command, Globals, PluginCommand},
+    args::{AuthorCommand, Cli, Command, Globals, PluginCommand, StoreCommand},
     document::{print, print_failure},
 };
 
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli.globals);
     match pollster::block_on(run(&cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             print_failure(&error, cli.globals.json);
             exit_code(&error)
@@ -42,42 +44,65 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: &Cli) -> Result<()> {
+async fn run(cli: &Cli) -> Result<ExitCode> {
     let globals = &cli.globals;
-    if matches!(cli.command, Command::Engines) {
-        return print(&engines::list()?, globals.json);
-    }
-    let runtime = runtime(globals)?;
-    let answer = dispatch(&runtime, cli).await;
-    runtime.shutdown().await;
-    answer
-}
-
-async fn dispatch(runtime: &Runtime, cli: &Cli) -> Result<()> {
-    let json = cli.globals.json;
+    let json = globals.json;
     match &cli.command {
-        Command::Engines => print(&engines::list()?, json),
+        Command::Engines => print(&engines::list()?, json)?,
+        Command::Plugin(PluginCommand::Author(command)) => return author(command, globals).await,
+        Command::Plugin(PluginCommand::Store(command)) => {
+            with_runtime(globals, async |runtime| store(runtime, command, json).await).await?;
+        }
         Command::Decode(args) => {
             let progress = !json && io::stderr().is_terminal();
-            print(&decode::run(runtime, args, progress).await?, json)
+            let decode = async |runtime: &Runtime| print(&decode::run(runtime, args, progress).await?, json);
+            with_runtime(globals, decode).await?;
         }
-        Command::Plugin(command) => match command {
-            PluginCommand::Install { artifact } => print(&plugin::install(runtime, artifact).await?, json),
-            PluginCommand::List => print(&plugin::list(runtime), json),
-            PluginCommand::Show(id) => print(&plugin::show(runtime, &id.id)?, json),
-            PluginCommand::Uninstall(id) => print(&plugin::uninstall(runtime, &id.id).await?, json),
-            PluginCommand::Enable(id) => print(&plugin::enable(runtime, &id.id).await?, json),
-            PluginCommand::Disable(id) => print(&plugin::disable(runtime, &id.id).await?, json),
-        },
+        Command::Probe(args) => {
+            let probe = async |runtime: &Runtime| print(&probe::run(runtime, args).await?, json);
+            with_runtime(globals, probe).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What plugin authors do needs no plugins of the user's.
+async fn author(command: &AuthorCommand, globals: &Globals) -> Result<ExitCode> {
+    let json = globals.json;
+    match command {
+        AuthorCommand::New(args) => print(&author::new(args)?, json)?,
+        AuthorCommand::Pack { dir, output } => print(&author::pack(dir, output.as_deref())?, json)?,
+        AuthorCommand::Check { artifact, strict } => {
+            let engines = engines::chosen(globals.engine.as_deref())?;
+            let checked = author::check(artifact, *strict, engines).await?;
+            print(&checked, json)?;
+            return Ok(if checked.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn store(runtime: &Runtime, command: &StoreCommand, json: bool) -> Result<()> {
+    match command {
+        StoreCommand::Install { artifact } => print(&plugin::install(runtime, artifact).await?, json),
+        StoreCommand::List => print(&plugin::list(runtime), json),
+        StoreCommand::Show { plugin } => print(&plugin::show(runtime, plugin)?, json),
+        StoreCommand::Uninstall(id) => print(&plugin::uninstall(runtime, &id.id).await?, json),
+        StoreCommand::Enable(id) => print(&plugin::enable(runtime, &id.id).await?, json),
+        StoreCommand::Disable(id) => print(&plugin::disable(runtime, &id.id).await?, json),
     }
 }
 
-fn runtime(globals: &Globals) -> Result<Runtime> {
+/// Uses the plugins that are here, and lets them go whatever came of it.
+async fn with_runtime(globals: &Globals, act: impl AsyncFnOnce(&Runtime) -> Result<()>) -> Result<()> {
     let mut builder = Runtime::builder(engine(globals.engine.as_deref())?).bundled(bundled::SYMPHONIA);
     if let Some(directory) = &globals.plugins_dir {
         builder = builder.plugins_dir(directory);
     }
-    builder.build()
+    let runtime = builder.build()?;
+    let answer = act(&runtime).await;
+    runtime.shutdown().await;
+    answer
 }
 
 fn log(globals: &Globals) {

@@ -28,7 +28,7 @@ impl Output {
         let place = place(path)?;
         if fs::canonicalize(input).is_ok_and(|input| input == place) {
             return Err(invalid(format!("the output {} is the input itself", path.display()))
-                .help("choose another name after `-o`; the input is never overwritten"));
+                .help("choose another name for the output; the input is never overwritten"));
         }
         let directory = directory_of(&place);
         let file = Builder::new()
@@ -61,17 +61,17 @@ impl Output {
 /// An error of the operating system while writing to `path`.
 pub(crate) fn unwritable(path: &Path, error: io::Error) -> Error {
     let help = match error.kind() {
-        io::ErrorKind::NotFound => Some("create the directory first, or choose another place after `-o`"),
-        io::ErrorKind::NotADirectory => Some("a part of the path is a file; choose another place after `-o`"),
+        io::ErrorKind::NotFound => Some("create the directory first, or choose another place for the output"),
+        io::ErrorKind::NotADirectory => Some("a part of the path is a file; choose another place for the output"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some("choose a directory after `-o` that you may write to")
+            Some("choose a directory for the output that you may write to")
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            Some("make room or choose another disk after `-o`; nothing was left behind")
+            Some("make room or choose another disk for the output; nothing was left behind")
         }
         _ => None,
     };
-    let error = Error::io("write", path, error).during("decode");
+    let error = Error::io("write", path, error);
     match help {
         Some(help) => error.help(help),
         None => error,
@@ -100,11 +100,11 @@ fn directory_of(file: &Path) -> &Path {
 }
 
 fn not_a_file(path: &Path) -> Error {
-    invalid(format!("the output {} is not a file", path.display())).help("name a file to be written after `-o`")
+    invalid(format!("the output {} is not a file", path.display())).help("name a file for the output")
 }
 
 fn invalid(message: String) -> Error {
-    Error::new(ErrorKind::InvalidArgument, message).during("decode")
+    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@ use std::{fmt, path::Path};
 use serde::Serialize;
 use stellatune_plugins::{
     Error, ErrorKind, Installed, Result, Runtime,
+    inspect::Inspected,
     registry::{Origin, Snapshot},
 };
 
 pub(crate) use listed::Listed;
-pub(crate) use shown::Shown;
+pub(crate) use shown::{Shown, size};
+
+use crate::author::Scratch;
 
 /// Installs a package, or replaces the one of the same id.
 ///
@@ -27,13 +30,25 @@ pub(crate) fn list(runtime: &Runtime) -> Listed {
     Listed::from(&*runtime.plugins())
 }
 
-/// All about one plugin.
+/// All about one plugin that is here, or else about the package at that path.
 ///
 /// # Errors
-/// `not_found`.
-pub(crate) fn show(runtime: &Runtime, id: &str) -> Result<Shown> {
+/// `not_found`: neither; `rejected_package`: the artifact is no package; `io`.
+pub(crate) fn show(runtime: &Runtime, plugin: &str) -> Result<Shown> {
     let plugins = runtime.plugins();
-    plugins.plugin(id.trim()).map(Shown::from).ok_or_else(|| unknown(id))
+    if let Some(known) = plugins.plugin(plugin.trim()) {
+        return Ok(Shown::from(known));
+    }
+    let path = Path::new(plugin);
+    if path.symlink_metadata().is_err() {
+        return Err(
+            unknown(plugin).help("`stellatune plugin list` shows what is installed; a package is named by its path")
+        );
+    }
+    let scratch = Scratch::new()?;
+    let look = || Inspected::artifact(&scratch.artifact(path)?, &scratch.staging()?);
+    let inspected = look().map_err(|error| error.during("show"))?;
+    Ok(Shown::artifact(path.display().to_string(), &inspected))
 }
 
 /// Removes an installed plugin.

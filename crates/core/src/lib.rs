@@ -28,9 +28,11 @@ pub mod world;
 
 pub mod services;
 
+pub mod inspect;
 pub mod install;
 pub mod registry;
 
+pub mod check;
 pub mod route;
 
 pub mod actor;

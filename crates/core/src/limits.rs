@@ -2,7 +2,7 @@
 //!
 //! [`Limits`] bounds what one instance may hold, [`Budgets`] what one call may take.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 const MIB: usize = 1024 * 1024;
 
@@ -125,6 +125,12 @@ pub const READ_BYTES: u32 = 1024 * 1024;
 
 /// Bytes of a component that is still compiled; the largest real one (JavaScript, Python) has 18 MB.
 pub const COMPONENT_BYTES: usize = 64 * MIB;
+
+/// Rates a stream may have, in Hz: DSD played as PCM reaches 768 kHz.
+pub const SAMPLE_RATES: RangeInclusive<u32> = 1..=768_000;
+
+/// Channels a stream may have: third-order ambisonics has 16.
+pub const CHANNELS: RangeInclusive<u16> = 1..=64;
 
 /// Bytes of an error text that is kept from a guest.
 pub const ERROR_TEXT_BYTES: usize = 4 * 1024;

@@ -17,6 +17,7 @@ use rustix::fs::OFlags;
 pub use crate::install::Origin;
 use crate::{
     error::{Error, ErrorKind, Result},
+    inspect::{Inspected, InspectedComponent},
     install::{self, Content, Entry, PluginState, Store},
     limits::COMPONENT_BYTES,
     manifest::{self, Component, ComponentId, Manifest, PackagePath},
@@ -252,6 +253,24 @@ impl Plugin {
             self.file(content, &component.path)
         };
         read().map_err(|error: Error| error.plugin(self.id.as_str()))
+    }
+
+    /// Reads all of its components and says what they are and ask for.
+    ///
+    /// # Errors
+    /// A rejection where the package cannot be read. A component that cannot be is part of the answer.
+    pub fn inspect(&self) -> Result<Inspected> {
+        let content = self.content.as_ref().map_err(|why| Error::rejected("broken", why.clone()).plugin(&self.id))?;
+        let look = |component: &Component| {
+            let bytes = self.file(content, &component.path).map(|source| source.bytes.into_owned());
+            InspectedComponent::new(component, bytes)
+        };
+        Ok(Inspected {
+            manifest: content.manifest.clone(),
+            hash: content.hash,
+            files: content.files.clone(),
+            components: content.manifest.components.iter().map(look).collect(),
+        })
     }
 
     fn file(&self, content: &Content, path: &PackagePath) -> Result<ComponentSource> {

@@ -5,9 +5,10 @@ use crate::app::{App, keys};
 #[test]
 fn help_teaches_every_command_with_an_example() {
     let app = App::new();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["decode"],
+        &["probe"],
         &["engines"],
         &["plugin", "install"],
         &["plugin", "list"],
@@ -15,6 +16,9 @@ fn help_teaches_every_command_with_an_example() {
         &["plugin", "uninstall"],
         &["plugin", "enable"],
         &["plugin", "disable"],
+        &["plugin", "new"],
+        &["plugin", "pack"],
+        &["plugin", "check"],
         &["plugin"],
     ];
     for command in commands {
@@ -24,7 +28,7 @@ fn help_teaches_every_command_with_an_example() {
         let (_, examples) = run.stdout.split_once("\nExample").unwrap_or_else(|| panic!("{command:?} has no example"));
         let example = format!("\n  stellatune {}", command.join(" "));
         assert!(examples.contains(example.trim_end()), "{command:?}: {examples}");
-        for later in ["--allow", "--yes", "--dsp", "  play ", "probe", "wasmer"] {
+        for later in ["--allow", "--yes", "--dsp", "  play ", "wasmer"] {
             assert!(!run.stdout.contains(later), "{command:?} promises {later}");
         }
         for global in ["--json", "--plugins-dir", "--engine", "--verbose"] {
@@ -37,7 +41,7 @@ fn help_teaches_every_command_with_an_example() {
 #[test]
 fn wrong_usage_exits_with_2_and_says_why() {
     let app = App::new();
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 12] = [
         &[],
         &["frobnicate"],
         &["plugin"],
@@ -46,6 +50,10 @@ fn wrong_usage_exits_with_2_and_says_why() {
         &["decode", "in.flac", "-o", "-"],
         &["decode", "in.flac", "-o", "out.wav", "--decoder", "no-colon"],
         &["--engine", "abacus", "engines"],
+        &["probe"],
+        &["plugin", "new", "decoder"],
+        &["plugin", "new", "codec", "my-plugin"],
+        &["plugin", "pack", ".", "-o", "out.tar"],
     ];
     for args in wrong {
         let run = app.run(args);

@@ -10,12 +10,7 @@ mod scan;
 mod state;
 mod switch;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 pub use scan::Origin;
 pub(crate) use scan::{Content, Entry, dynamic_libraries, entries};
@@ -23,10 +18,10 @@ pub(crate) use state::PluginState;
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    limits::COMPONENT_BYTES,
+    inspect,
     manifest::{Component, ComponentId, Manifest, PluginId, fold, shown},
     package::Artifact,
-    world,
+    world::{self, Verified},
 };
 use layout::Layout;
 
@@ -88,17 +83,17 @@ impl Store {
         let manifest = package.manifest.clone();
         let of_plugin = |error: Error| error.plugin(manifest.id.as_str());
 
-        let derived = verify(&package.root, &manifest).map_err(of_plugin)?;
+        let verified = verify(&package.root, &manifest).map_err(of_plugin)?;
         self.refuse_other_case(&manifest.id).map_err(of_plugin)?;
         let switched = switch::install(&lock, package, path.display().to_string()).map_err(of_plugin)?;
         if switched.changed {
             state::update(&lock, manifest.id.as_str(), PluginState::forget_failures).map_err(of_plugin)?;
         }
         Ok(Installed {
+            asked: inspect::asked(&manifest, verified.iter()),
             version: manifest.version,
             replaced: switched.replaced,
             components: manifest.components.into_iter().map(|component| component.id).collect(),
-            asked: manifest.permissions.map_or(derived, |permissions| permissions.asks()),
             granted: Vec::new(),
             path: switched.path,
             id: manifest.id,
@@ -173,30 +168,11 @@ impl Store {
     }
 }
 
-/// Compares each component with its world; yields the host functions they import, as asks.
-fn verify(root: &Path, manifest: &Manifest) -> Result<Vec<String>> {
-    let mut functions = BTreeSet::new();
-    for component in &manifest.components {
-        let path = component.path.under(root);
-        let mut wasm = Vec::new();
-        // One byte more than a component may have is enough to refuse it.
-        let read = |file: File| file.take(COMPONENT_BYTES as u64 + 1).read_to_end(&mut wasm);
-        File::open(&path).and_then(read).map_err(|error| Error::io("read", &path, error))?;
-        let verified = world::verify(&wasm, component.world).map_err(|error| of_component(component, error))?;
-        functions.extend(verified.dangerous);
-    }
-    Ok(functions.into_iter().map(|function| format!("{}:*", function.name())).collect())
-}
-
-/// The same error, saying which component it is about.
-fn of_component(component: &Component, error: Error) -> Error {
-    let message = format!("component {}: {}", shown(component.id.as_str()), error.message());
-    let named = match error.rule() {
-        Some(rule) => Error::rejected(rule, message),
-        None => Error::new(error.kind(), message),
+/// Compares each component with its world.
+fn verify(root: &Path, manifest: &Manifest) -> Result<Vec<Verified>> {
+    let verify = |component: &Component| {
+        let wasm = inspect::read(&component.path.under(root))?;
+        world::verify(&wasm, component.world).map_err(|error| inspect::of_component(component, error))
     };
-    match error.help_text().map(str::to_owned) {
-        Some(help) => named.help(help).source_error(error),
-        None => named.source_error(error),
-    }
+    manifest.components.iter().map(verify).collect()
 }

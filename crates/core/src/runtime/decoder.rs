@@ -9,7 +9,7 @@ use crate::{
     engine::Instance,
     error::{CallError, CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     host::HostStream,
-    limits::CallClass,
+    limits::{CHANNELS, CallClass, SAMPLE_RATES},
     manifest::AbilityKind,
     registry::Snapshot,
     route::{self, RouteKey, Selector},
@@ -22,12 +22,6 @@ const CALL_FRAMES: u32 = 4_096;
 
 /// Frames in one read at most: a second and a half of music. Longer reads save nothing, and a block stays small.
 const READ_FRAMES: u32 = 65_536;
-
-/// Rates a stream may have, in Hz: DSD played as PCM reaches 768 kHz.
-const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 1..=768_000;
-
-/// Channels a stream may have: third-order ambisonics has 16.
-const CHANNELS: std::ops::RangeInclusive<u16> = 1..=64;
 
 /// Decoded audio: interleaved samples, nominally within -1.0..=1.0.
 #[derive(Clone, Debug, PartialEq)]
