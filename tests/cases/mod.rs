@@ -3,16 +3,22 @@
 mod abi;
 mod cancel;
 mod contract;
+mod cuts;
 mod decode;
+mod ends;
+mod exports;
 mod faults;
 mod guarded;
 mod hooks;
 mod input;
 mod metadata;
+mod promises;
 mod runtime;
 mod seek;
 mod sessions;
 mod store;
+mod strings;
+pub(crate) mod together;
 mod wasi;
 mod worlds;
 
@@ -31,9 +37,14 @@ pub(crate) fn all() -> Vec<Case> {
         hooks::cases(),
         guarded::cases(),
         abi::cases(),
+        strings::cases(),
         wasi::cases(),
         worlds::cases(),
         contract::cases(),
+        exports::cases(),
+        ends::cases(),
+        cuts::cases(),
+        promises::cases(),
         runtime::cases(),
         store::cases(),
     ];

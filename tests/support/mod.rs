@@ -4,9 +4,11 @@
 
 pub(crate) mod again;
 pub(crate) mod audio;
+pub(crate) mod bare;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
+pub(crate) mod minimal;
 pub(crate) mod package;
 pub(crate) mod random;
 pub(crate) mod stream;

@@ -44,6 +44,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/engine-wasmtime", &["stellatune-plugin-core"]),
+    ("crates/engine-wasmer", &["stellatune-plugin-core"]),
     ("crates/sdk", &[]),
     ("crates/cli", &["stellatune-plugins"]),
 ];
