@@ -25,6 +25,8 @@ pub fn engines() -> &'static [&'static str] {
     &[
         #[cfg(feature = "wasmtime")]
         "wasmtime",
+        #[cfg(feature = "wasmer")]
+        "wasmer",
     ]
 }
 
@@ -40,6 +42,8 @@ pub fn engine(name: Option<&str>) -> Result<Arc<dyn Engine>> {
             Ok(engine) => Ok(Arc::new(engine)),
             Err(error) => Err(Error::new(ErrorKind::Internal, error.to_string()).source_error(error)),
         },
+        #[cfg(feature = "wasmer")]
+        "wasmer" => Ok(Arc::new(stellatune_plugin_engine_wasmer::WasmerEngine::new())),
         _ => Err(Error::new(ErrorKind::Unsupported, format!("the engine `{name}` is not compiled in"))
             .help(format!("this build has: {}", engines().join(", ")))),
     }

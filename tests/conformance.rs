@@ -62,6 +62,7 @@ fn suite(subjects: &[Arc<Subject>], cases: &[Arc<Case>]) -> Vec<Trial> {
         Trial::test("suite/gaps/name-cases", move || Ok(gaps::check(&engines, &names)?)),
         Trial::test("suite/fixtures/are-found", || Ok(support::fixture::check()?)),
     ];
+    trials.extend(cases::together::trials(subjects));
     for fixture in support::fixture::all() {
         if !used.contains(&fixture.as_str()) {
             trials.push(Trial::test(format!("suite/fixtures/{fixture}"), || Err("no case uses this fixture".into())));

@@ -1,7 +1,14 @@
 //! Cargo.lock must not fall below the releases that carry security fixes, nor hold a second engine version.
 
-/// Package, lowest version. Earlier 48.0.x of Wasmtime are unpatched (docs/engines.md).
-const FLOORS: &[(&str, [u64; 3])] = &[("wasmtime", [48, 0, 8]), ("wasmtime-environ", [48, 0, 8])];
+/// Package, lowest version. Earlier 48.0.x of Wasmtime are unpatched; a Wasmer of another version than 7.3.0 would bring one
+/// back (docs/engines.md).
+const FLOORS: &[(&str, [u64; 3])] = &[
+    ("wasmtime", [48, 0, 8]),
+    ("wasmtime-environ", [48, 0, 8]),
+    ("wasmer", [7, 3, 0]),
+    ("wasmer-compiler-cranelift", [7, 3, 0]),
+    ("wasmer-vm", [7, 3, 0]),
+];
 
 #[test]
 fn the_lock_file_keeps_the_floors() {

@@ -3,17 +3,23 @@
 mod abi;
 mod cancel;
 mod contract;
+mod cuts;
 mod decode;
+mod ends;
+mod exports;
 mod faults;
 mod formats;
 mod guarded;
 mod hooks;
 mod input;
 mod metadata;
+mod promises;
 mod runtime;
 mod seek;
 mod sessions;
 mod store;
+mod strings;
+pub(crate) mod together;
 mod wasi;
 mod worlds;
 
@@ -33,9 +39,14 @@ pub(crate) fn all() -> Vec<Case> {
         hooks::cases(),
         guarded::cases(),
         abi::cases(),
+        strings::cases(),
         wasi::cases(),
         worlds::cases(),
         contract::cases(),
+        exports::cases(),
+        ends::cases(),
+        cuts::cases(),
+        promises::cases(),
         runtime::cases(),
         store::cases(),
     ];

@@ -4,10 +4,12 @@
 
 pub(crate) mod again;
 pub(crate) mod audio;
+pub(crate) mod bare;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
 pub(crate) mod native;
+pub(crate) mod minimal;
 pub(crate) mod package;
 pub(crate) mod random;
 pub(crate) mod stream;

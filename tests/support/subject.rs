@@ -33,6 +33,11 @@ impl Subject {
         Arc::clone(&self.engine) as _
     }
 
+    /// The engine, which remembers nothing.
+    pub(crate) fn fresh(&self) -> Arc<dyn Engine> {
+        Arc::clone(&self.engine.engine)
+    }
+
     /// A fixture, loaded.
     pub(crate) fn program(&self, name: &str) -> Arc<dyn Program> {
         let slot = Arc::clone(lock(&self.programs).entry(name.to_owned()).or_default());

@@ -34,6 +34,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("package", "manifest"),
     ("package", "world"),
     ("world", "manifest"),
+    ("meter", "world"),
     ("receipt", "manifest"),
     ("receipt", "package"),
     ("install", "inspect"),
@@ -46,6 +47,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/engine-wasmtime", &["stellatune-plugin-core"]),
+    ("crates/engine-wasmer", &["stellatune-plugin-core"]),
     ("crates/sdk", &[]),
     ("crates/cli", &["stellatune-plugins"]),
 ];

@@ -1,10 +1,8 @@
 //! Real guests, end to end: what goes in and comes out of every export.
-
-mod common;
+#![allow(clippy::unwrap_used, reason = "what is unwrapped is expected by the case")]
 
 use std::sync::Arc;
 
-use common::{Memory, Setup, file, prebuilt};
 use stellatune_plugin_core::{
     capability::OpenedHandle,
     control::CallControl,
@@ -14,11 +12,62 @@ use stellatune_plugin_core::{
     types::{AudioSpec, ConfigUpdateMode, DisableReason, HotPathRole, MetadataValue, OpenRequest, SampleFormat},
 };
 
-#[test]
-fn a_decoder_decodes_a_file_to_its_end() {
-    let mut guest = Setup::default().start(&file("plugins/prebuilt/symphonia/wasm/symphonia.wasm")).unwrap();
+use crate::support::{
+    Case, Subject,
+    bare::{Memory, Running, Setup},
+    fixture::{self, SYMPHONIA},
+};
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("exports/a-decoder-decodes-a-file-to-its-end", [SYMPHONIA], a_decoder_decodes_a_file_to_its_end),
+        Case::new(
+            "exports/a-component-offers-only-what-it-exports",
+            ["edge-decoder"],
+            a_component_offers_only_what_it_exports,
+        ),
+        Case::new(
+            "exports/hooks-run-and-their-output-is-the-log",
+            ["edge-decoder"],
+            hooks_run_and_their_output_is_the_log,
+        ),
+        Case::new(
+            "exports/a-refusal-keeps-its-case-and-the-guest-lives-on",
+            ["edge-decoder"],
+            a_refusal_keeps_its_case_and_the_guest_lives_on,
+        ),
+        Case::new(
+            "exports/sessions-share-an-instance-and-end-one-by-one",
+            ["edge-decoder"],
+            sessions_share_an_instance_and_end_one_by_one,
+        ),
+        Case::new(
+            "exports/the-tail-reaches-the-object-it-names",
+            ["edge-decoder"],
+            the_tail_reaches_the_object_it_names,
+        ),
+        Case::new(
+            "exports/every-call-of-a-stream-reaches-the-host",
+            ["edge-decoder"],
+            every_call_of_a_stream_reaches_the_host,
+        ),
+        Case::new("exports/covers-cross-within-the-budget", ["edge-decoder"], covers_cross_within_the_budget),
+        Case::new("exports/a-source-processes-its-own-stream", ["echo-source"], a_source_processes_its_own_stream),
+        Case::new(
+            "exports/a-stream-that-is-passed-through-outlives-its-source",
+            ["echo-source"],
+            a_stream_that_is_passed_through_outlives_its_source,
+        ),
+        Case::new("exports/a-provider-finds-and-fetches", ["echo-lyrics"], a_provider_finds_and_fetches),
+        Case::new("exports/a-sink-takes-audio", ["echo-sink"], a_sink_takes_audio),
+        Case::new("exports/an-effect-changes-audio", ["echo-dsp"], an_effect_changes_audio),
+    ]
+}
+
+fn a_decoder_decodes_a_file_to_its_end(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm(SYMPHONIA)).unwrap();
     guest.call(|it| it.enable()).unwrap();
-    let input = Memory::boxed(file("fixtures/audio/flac-44100-16-2.flac"));
+    let input = Memory::boxed(fixture::audio("flac-44100-16-2.flac"));
     let session = guest.call(|it| it.decoder().unwrap().open(input, Some("flac"))).unwrap();
     let info = guest.call(|it| it.decoder().unwrap().info(session)).unwrap();
     assert_eq!((info.sample_rate, info.channels, info.seekable), (44_100, 2, true));
@@ -44,26 +93,23 @@ fn a_decoder_decodes_a_file_to_its_end() {
     guest.call(|it| it.disable(DisableReason::Unload)).unwrap();
 }
 
-#[test]
-fn a_component_offers_only_what_it_exports() {
-    let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+fn a_component_offers_only_what_it_exports(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let it = &mut guest.instance;
     assert!(it.decoder().is_some());
     assert!(it.source().is_none() && it.lyrics().is_none() && it.output_sink().is_none() && it.dsp().is_none());
 }
 
-#[test]
-fn hooks_run_and_their_output_is_the_log() {
-    let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+fn hooks_run_and_their_output_is_the_log(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     guest.call(|it| it.enable()).unwrap();
     guest.call(|it| it.disable(DisableReason::Shutdown)).unwrap();
     let lines = [(false, "on-enable".to_owned()), (false, "on-disable DisableReason::Shutdown".to_owned())];
     assert_eq!(guest.lines.all(), lines);
 }
 
-#[test]
-fn a_refusal_keeps_its_case_and_the_guest_lives_on() {
-    let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+fn a_refusal_keeps_its_case_and_the_guest_lives_on(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let refused = guest.call(|it| it.decoder().unwrap().open(Memory::boxed("12345678"), Some("refuse-denied")));
     assert_eq!(refused, Err(PluginError::Denied("asked for denied".into()).into()));
     let session =
@@ -72,13 +118,12 @@ fn a_refusal_keeps_its_case_and_the_guest_lives_on() {
     assert_eq!(read, Err(PluginError::Timeout("asked for timeout".into()).into()));
 }
 
-#[test]
-fn sessions_share_an_instance_and_end_one_by_one() {
-    let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+fn sessions_share_an_instance_and_end_one_by_one(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let open =
         |it: &mut dyn stellatune_plugin_core::engine::Instance| it.decoder().unwrap().open(Memory::boxed("ab"), None);
     let (first, second) = (guest.call(open).unwrap(), guest.call(open).unwrap());
-    let sessions = |guest: &mut common::Running, session| {
+    let sessions = |guest: &mut Running, session| {
         let metadata = guest.call(|it| it.decoder().unwrap().metadata(session)).unwrap();
         metadata.extras.into_iter().find(|extra| extra.key == "sessions").map(|extra| extra.value)
     };
@@ -90,9 +135,8 @@ fn sessions_share_an_instance_and_end_one_by_one() {
     assert!(matches!(gone, Err(CallError::Plugin(PluginError::NotFound(_)))), "{gone:?}");
 }
 
-#[test]
-fn the_tail_reaches_the_object_it_names() {
-    let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+fn the_tail_reaches_the_object_it_names(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let session = guest.call(|it| it.decoder().unwrap().open(Memory::boxed("12345678"), None)).unwrap();
     let plan = guest.call(|it| it.plan_config(session, "\"recreate\"")).unwrap();
     assert_eq!((plan.mode, plan.reason.as_deref()), (ConfigUpdateMode::Recreate, Some("asked to")));
@@ -108,9 +152,8 @@ fn the_tail_reaches_the_object_it_names() {
     assert!(matches!(missing, Err(CallError::Plugin(PluginError::NotFound(_)))), "{missing:?}");
 }
 
-#[test]
-fn every_call_of_a_stream_reaches_the_host() {
-    let mut guest = Setup::default().start(&prebuilt("edge-decoder")).unwrap();
+fn every_call_of_a_stream_reaches_the_host(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let session =
         guest.call(|it| it.decoder().unwrap().open(Memory::boxed("0123456789"), Some("stream-facts"))).unwrap();
     let extras = guest.call(|it| it.decoder().unwrap().metadata(session)).unwrap().extras;
@@ -128,20 +171,18 @@ fn every_call_of_a_stream_reaches_the_host() {
     assert!(before.starts_with("InvalidArg"), "{before}");
 }
 
-#[test]
-fn covers_cross_within_the_budget() {
+fn covers_cross_within_the_budget(subject: &Subject) {
     let mut setup = Setup::default();
     setup.budget.boundary_bytes = 32 << 20;
-    let mut guest = setup.start(&prebuilt("edge-decoder")).unwrap();
+    let mut guest = setup.start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let session = guest.call(|it| it.decoder().unwrap().open(Memory::boxed("ab"), Some("big-metadata-20480"))).unwrap();
     let extras = guest.call(|it| it.decoder().unwrap().metadata(session)).unwrap().extras;
     let blob = extras.into_iter().find(|extra| extra.key == "blob").map(|extra| extra.value);
     assert!(matches!(blob, Some(MetadataValue::Bytes(bytes)) if bytes == vec![0x5a; 20 << 20]));
 }
 
-#[test]
-fn a_source_processes_its_own_stream() {
-    let mut guest = Setup::default().start(&prebuilt("echo-source")).unwrap();
+fn a_source_processes_its_own_stream(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("echo-source")).unwrap();
     let catalog = guest.call(|it| it.source().unwrap().create()).unwrap();
     guest.call(|it| it.apply_config(catalog, "{\"a\":1}")).unwrap();
     let rows = guest.call(|it| it.source().unwrap().list_items_json(catalog, "\"all\"")).unwrap();
@@ -177,10 +218,9 @@ impl Streams for Names {
     }
 }
 
-#[test]
-fn a_stream_that_is_passed_through_outlives_its_source() {
+fn a_stream_that_is_passed_through_outlives_its_source(subject: &Subject) {
     let setup = Setup { services: Services { streams: Arc::new(Names), ..Services::default() }, ..Setup::default() };
-    let mut guest = setup.start(&prebuilt("echo-source")).unwrap();
+    let mut guest = setup.start(subject, &fixture::wasm("echo-source")).unwrap();
     let catalog = guest.call(|it| it.source().unwrap().create()).unwrap();
     let opened = guest.call(|it| it.source().unwrap().open_stream_json(catalog, r#"{"open":"song.flac"}"#)).unwrap();
     let OpenedHandle::Passthrough(Some(mut stream)) = opened.handle else { panic!("not passed through") };
@@ -189,9 +229,8 @@ fn a_stream_that_is_passed_through_outlives_its_source() {
     assert_eq!(stream.read(100, &control), Ok(b"song.flac".to_vec()));
 }
 
-#[test]
-fn a_provider_finds_and_fetches() {
-    let mut guest = Setup::default().start(&prebuilt("echo-lyrics")).unwrap();
+fn a_provider_finds_and_fetches(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("echo-lyrics")).unwrap();
     let provider = guest.call(|it| it.lyrics().unwrap().create()).unwrap();
     let found = guest.call(|it| it.lyrics().unwrap().search(provider, "grüße 🎵")).unwrap();
     assert_eq!((found.len(), &*found[0].title, &*found[0].artist), (1, "grüße 🎵", "Echo"));
@@ -202,9 +241,8 @@ fn a_provider_finds_and_fetches() {
     assert_eq!(guest.call(|it| it.export_state(provider)), Ok(None));
 }
 
-#[test]
-fn a_sink_takes_audio() {
-    let mut guest = Setup::default().start(&prebuilt("echo-sink")).unwrap();
+fn a_sink_takes_audio(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("echo-sink")).unwrap();
     let spec = AudioSpec { sample_rate: 48_000, channels: 2 };
     let session = guest.call(|it| it.output_sink().unwrap().create()).unwrap();
     let targets = guest.call(|it| it.output_sink().unwrap().list_targets_json(session)).unwrap();
@@ -226,9 +264,8 @@ fn a_sink_takes_audio() {
     guest.call(|it| it.close(session)).unwrap();
 }
 
-#[test]
-fn an_effect_changes_audio() {
-    let mut guest = Setup::default().start(&prebuilt("echo-dsp")).unwrap();
+fn an_effect_changes_audio(subject: &Subject) {
+    let mut guest = Setup::default().start(subject, &fixture::wasm("echo-dsp")).unwrap();
     let spec = AudioSpec { sample_rate: 48_000, channels: 1 };
     let refused = guest.call(|it| it.dsp().unwrap().create(AudioSpec { channels: 0, ..spec }));
     assert!(matches!(refused, Err(CallError::Plugin(PluginError::InvalidArg(_)))), "{refused:?}");

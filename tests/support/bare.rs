@@ -1,47 +1,24 @@
-//! What the tests share: an instance with its control and log, and streams that are bytes in memory.
-#![allow(dead_code, reason = "each test file uses a part")]
-
-pub(crate) mod wat;
+//! A guest at the engine seam, with nothing done for the case: its instance, control and log.
 
 use std::{
-    fs,
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use stellatune_plugin_core::{
     control::{CallControl, CallScope, CancelToken},
-    engine::{Engine, EngineError, Instance, Program},
+    engine::Instance,
     error::{CallError, CallResult, PluginError, Trap},
     host::{Host, HostStream, Services},
     limits::{Budget, Limits},
     types::SeekWhence,
     wasi::LogSink,
 };
-use stellatune_plugin_engine_wasmtime::WasmtimeEngine;
+
+use super::Subject;
 
 /// Longer than any call here takes on a loaded machine.
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
-
-pub(crate) fn engine() -> WasmtimeEngine {
-    WasmtimeEngine::new().expect("this machine can run Wasmtime")
-}
-
-/// A file of the repository.
-pub(crate) fn file(path: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
-    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-pub(crate) fn prebuilt(name: &str) -> Vec<u8> {
-    file(&format!("fixtures/prebuilt/{name}.wasm"))
-}
-
-pub(crate) fn load(wasm: &[u8]) -> Result<Arc<dyn Program>, EngineError> {
-    let engine = engine();
-    engine.load(&engine.compile(wasm)?)
-}
 
 /// How an instance is started.
 pub(crate) struct Setup {
@@ -65,8 +42,8 @@ impl Setup {
     }
 
     /// Starts the component `wasm`, which links.
-    pub(crate) fn start(self, wasm: &[u8]) -> Result<Running, Trap> {
-        let program = load(wasm).expect("the component links");
+    pub(crate) fn start(self, subject: &Subject, wasm: &[u8]) -> Result<Running, Trap> {
+        let program = subject.load(wasm).expect("the component links");
         let control = Arc::new(CallControl::default());
         let (token, lines) = (CancelToken::default(), Lines::default());
         let host = Host::new(self.services, &self.limits, Arc::clone(&control), Box::new(lines.clone()));

@@ -22,6 +22,11 @@ pub(crate) const DISABLE: &str = "(func (export \"disable\") (param i32) (result
 
 /// A component with `imports`, and with definitions that end in the core instance `$i`.
 pub(crate) fn wrap(imports: &str, definitions: &str) -> Vec<u8> {
+    encoded("utf8", imports, definitions)
+}
+
+/// The same, with text in `encoding`.
+pub(crate) fn encoded(encoding: &str, imports: &str, definitions: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
             {imports}
@@ -31,9 +36,9 @@ pub(crate) fn wrap(imports: &str, definitions: &str) -> Vec<u8> {
                 (case "unsupported" string) (case "denied" string) (case "internal" string)))
             (type $reason (enum "host-disable" "unload" "shutdown" "reload"))
             (func $on-enable (result (result (error $error)))
-                (canon lift (core func $i "enable") (memory $i "memory") (realloc (func $i "realloc"))))
+                (canon lift (core func $i "enable") (memory $i "memory") (realloc (func $i "realloc")) string-encoding={encoding}))
             (func $on-disable (param "reason" $reason) (result (result (error $error)))
-                (canon lift (core func $i "disable") (memory $i "memory") (realloc (func $i "realloc"))))
+                (canon lift (core func $i "disable") (memory $i "memory") (realloc (func $i "realloc")) string-encoding={encoding}))
             (component $lifecycle
                 (type $error' (variant
                     (case "invalid-arg" string) (case "not-found" string) (case "io" string) (case "timeout" string)

@@ -1,0 +1,258 @@
+//! Whole calls: of a guest's exports ("canon lift"), and of the host's functions by a guest ("canon lower").
+
+use std::{marker::PhantomData, sync::Arc};
+
+use stellatune_plugin_core::{
+    error::{CallError, CallResult, PluginError, Trap},
+    host::Host,
+};
+use wasmer::{Function, FunctionEnv, FunctionEnvMut, RuntimeError, Store};
+
+use super::{
+    Canon, Lift, Lower, Shape, Transfer, abi,
+    flat::{Flat, Parameters, Results, Values},
+};
+use crate::{
+    component::plan::{CoreType, Plan, Signature},
+    guard::{self, failed},
+    program::State,
+};
+
+/// An exported function of an instance, with parameters `P` and result `R`.
+pub(crate) struct Export<P: Shape<Flat: Parameters>, R: Shape<Flat: Results>> {
+    canon: Arc<Canon>,
+    function: <P::Flat as Parameters>::Typed<<R::Flat as Results>::Raw>,
+    post_return: Option<<R::Flat as Results>::PostReturn>,
+}
+
+impl<P: Shape<Flat: Parameters>, R: Lift + Shape<Flat: Results>> Export<P, R> {
+    /// Compares an export of a component.
+    ///
+    /// # Errors
+    /// What differs.
+    pub(crate) fn check(plan: &Plan, function: u32, options: u32) -> Result<Canon, String> {
+        Canon::check::<P, R>(plan, function, options)
+    }
+
+    /// The export, once its instance exists.
+    ///
+    /// # Errors
+    /// A core function of another type than the component function has; validation leaves none.
+    pub(crate) fn new(
+        canon: Arc<Canon>,
+        store: &Store,
+        function: &Function,
+        post_return: Option<&Function>,
+    ) -> Result<Self, RuntimeError> {
+        Ok(Self {
+            canon,
+            function: P::Flat::typed(function, store)?,
+            post_return: post_return.map(|it| R::Flat::post_return(it, store)).transpose()?,
+        })
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// A trap, after which nothing in the store may be called.
+    pub(crate) fn call(
+        &self,
+        store: &mut Store,
+        env: &FunctionEnv<State>,
+        parameters: impl Lower<P>,
+    ) -> Result<R, Trap> {
+        let mut transfer = Transfer::new(env.clone().into_mut(store), &self.canon);
+        let result = self.run(&mut transfer, &parameters);
+        if result.is_err() {
+            transfer.state().handles.abandon();
+        }
+        result
+    }
+
+    fn run(&self, transfer: &mut Transfer<'_>, parameters: &impl Lower<P>) -> Result<R, Trap> {
+        let instance = self.canon.options.instance;
+        transfer.state().handles.enter(instance)?;
+        let values = unleaving(transfer, |transfer| lower::<P, P::Flat>(transfer, parameters))?;
+        let raw = P::Flat::call(&self.function, transfer.env(), values).map_err(|error| guard::trap(&error))?;
+        transfer.look();
+        let result = if R::Flat::IN_MEMORY {
+            load(transfer, R::Flat::bits(raw))?
+        } else {
+            let mut values = Values::new();
+            values.put(R::Flat::bits(raw));
+            values.go_to(0);
+            R::lift(transfer, &mut values)?
+        };
+        if let Some(post_return) = &self.post_return {
+            unleaving(transfer, |transfer| {
+                R::Flat::call_post_return(post_return, transfer.env(), raw).map_err(|error| guard::trap(&error))
+            })?;
+        }
+        transfer.state().handles.exit(instance)?;
+        Ok(result)
+    }
+}
+
+/// Does something during which the guest may not call out: it allocates, or cleans up.
+fn unleaving<T>(
+    transfer: &mut Transfer<'_>,
+    then: impl FnOnce(&mut Transfer<'_>) -> Result<T, Trap>,
+) -> Result<T, Trap> {
+    let instance = transfer.canon().options.instance;
+    transfer.state().handles.set_may_leave(instance, false);
+    let done = then(transfer)?;
+    transfer.state().handles.set_may_leave(instance, true);
+    Ok(done)
+}
+
+/// Hands parameters over: one by one, or all in memory ("lower_flat_values").
+fn lower<S: Shape, F: Parameters>(transfer: &mut Transfer<'_>, parameters: &impl Lower<S>) -> Result<Values, Trap> {
+    let mut values = Values::new();
+    if F::IN_MEMORY {
+        let at = transfer.allocate(S::SIZE, S::ALIGN)?;
+        parameters.store(transfer, at)?;
+        values.put(at as u64);
+    } else {
+        parameters.lower(transfer, &mut values)?;
+    }
+    Ok(values)
+}
+
+/// Takes a value over that lies where the guest says.
+fn load<T: Lift>(transfer: &mut Transfer<'_>, bits: u64) -> Result<T, Trap> {
+    let at = u32::try_from(bits).map_err(|_| abi("a pointer beyond 32 bits"))?;
+    let at = transfer.place(at, T::SIZE, T::ALIGN)?;
+    T::load(transfer, at)
+}
+
+/// What a function of the host answers: a value for the guest, or a trap.
+pub(crate) trait Answer {
+    type Value: Shape<Flat: Results> + Lower;
+
+    /// # Errors
+    /// The trap.
+    fn value(self) -> Result<Self::Value, Trap>;
+}
+
+impl<T: Shape<Flat: Results> + Lower> Answer for Result<T, Trap> {
+    type Value = T;
+
+    fn value(self) -> Self {
+        self
+    }
+}
+
+/// A refusal goes to the guest.
+impl<T: Shape + Lower> Answer for CallResult<T>
+where
+    Result<T, PluginError>: Shape<Flat: Results> + Lower,
+{
+    type Value = Result<T, PluginError>;
+
+    fn value(self) -> Result<Self::Value, Trap> {
+        match self {
+            Ok(value) => Ok(Ok(value)),
+            Err(CallError::Plugin(refusal)) => Ok(Err(refusal)),
+            Err(CallError::Trap(trap)) => Err(trap),
+        }
+    }
+}
+
+/// A function of the host, as a component may import it.
+pub(crate) trait Import: Send + Sync {
+    /// Compares what a component takes it to be.
+    ///
+    /// # Errors
+    /// What differs.
+    fn check(&self, plan: &Plan, function: u32, options: u32) -> Result<Canon, String>;
+
+    /// The core function of it in an instance.
+    fn make(&self, store: &mut Store, env: &FunctionEnv<State>, canon: Arc<Canon>) -> Function;
+
+    /// The types of that core function.
+    fn signature(&self) -> Signature;
+}
+
+/// A function of the host that takes `P` and answers `R`.
+pub(crate) fn import<P, R, F>(function: F) -> Box<dyn Import>
+where
+    P: Lift + Shape<Flat: Parameters>,
+    R: Answer + 'static,
+    F: Fn(&mut Host, P) -> R + Copy + Send + Sync + 'static,
+{
+    Box::new(Typed { function, types: PhantomData::<fn(P) -> R> })
+}
+
+struct Typed<F, P, R> {
+    function: F,
+    types: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R, F> Import for Typed<F, P, R>
+where
+    P: Lift + Shape<Flat: Parameters>,
+    R: Answer + 'static,
+    F: Fn(&mut Host, P) -> R + Copy + Send + Sync + 'static,
+{
+    fn check(&self, plan: &Plan, function: u32, options: u32) -> Result<Canon, String> {
+        Canon::check::<P, R::Value>(plan, function, options)
+    }
+
+    fn make(&self, store: &mut Store, env: &FunctionEnv<State>, canon: Arc<Canon>) -> Function {
+        let function = self.function;
+        if <<R::Value as Shape>::Flat as Results>::IN_MEMORY {
+            P::Flat::host_with_place(store, env, move |env, values, place| {
+                answer(env, &canon, function, values, Some(place)).map(drop).map_err(failed)
+            })
+        } else {
+            P::Flat::host::<<R::Value as Shape>::Flat>(store, env, move |env, values| {
+                answer(env, &canon, function, values, None).map_err(failed)
+            })
+        }
+    }
+
+    fn signature(&self) -> Signature {
+        let (mut parameters, mut results) = (Vec::new(), Vec::new());
+        if P::Flat::IN_MEMORY {
+            parameters.push(CoreType::I32);
+        } else {
+            P::Flat::push_types(&mut parameters);
+        }
+        if <<R::Value as Shape>::Flat as Results>::IN_MEMORY {
+            parameters.push(CoreType::I32);
+        } else {
+            <R::Value as Shape>::Flat::push_types(&mut results);
+        }
+        Signature { parameters, results }
+    }
+}
+
+/// Answers a call of a guest: the bits of the result, which goes to `place` if it lies in memory.
+fn answer<P: Lift + Shape<Flat: Parameters>, R: Answer>(
+    env: FunctionEnvMut<'_, State>,
+    canon: &Canon,
+    function: impl Fn(&mut Host, P) -> R,
+    mut values: Values,
+    place: Option<u32>,
+) -> Result<u64, Trap> {
+    let mut transfer = Transfer::new(env, canon);
+    let transfer = &mut transfer;
+    let handles = &mut transfer.state().handles;
+    handles.check_leave(canon.options.instance)?;
+    handles.open_scope();
+    let parameters = if P::Flat::IN_MEMORY { load(transfer, values.take())? } else { P::lift(transfer, &mut values)? };
+    // Before the host does anything; the memory only grows until the result is written.
+    let place = match place {
+        Some(at) => Some(transfer.place(at, <R::Value as Shape>::SIZE, <R::Value as Shape>::ALIGN)?),
+        None => None,
+    };
+    let value = function(&mut transfer.state().host, parameters).value()?;
+    let mut values = Values::new();
+    unleaving(transfer, |transfer| match place {
+        Some(place) => value.store(transfer, place),
+        None => value.lower(transfer, &mut values),
+    })?;
+    transfer.state().handles.close_scope()?;
+    values.go_to(0);
+    Ok(values.take())
+}

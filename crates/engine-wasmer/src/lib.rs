@@ -1,0 +1,116 @@
+//! Runs plugins on [Wasmer](wasmer), with a component layer of its own, which Wasmer does not have.
+//!
+//! [`WasmerEngine`] is the [`Engine`] of core's seam, and all that this
+//! crate offers. Not here: any policy, such as deadlines, limits, grants and restarts (core).
+//!
+//! `compile` makes and reads compiled code, `program` links and starts, `exports` finds what is exported, `guest` calls
+//! in, `imports` calls out, `guard` limits and cuts; `component` instantiates components, `canon` passes values.
+
+mod canon;
+mod compile;
+mod component;
+mod exports;
+mod guard;
+mod guest;
+mod imports;
+mod program;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use imports::Imports;
+use program::Linked;
+use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Phase, Program};
+
+/// The version of Wasmer this crate is made for; its manifest pins it.
+const VERSION: &str = "7.3.0";
+
+/// Wasmer as an engine for plugins. Copies share what is made once for the process.
+#[derive(Clone, Copy)]
+pub struct WasmerEngine(&'static Shared);
+
+/// What all components share.
+struct Shared {
+    id: EngineId,
+    imports: Imports,
+}
+
+impl WasmerEngine {
+    /// The engine of this process, which the first call sets up.
+    pub fn new() -> Self {
+        static SHARED: OnceLock<Shared> = OnceLock::new();
+        Self(SHARED.get_or_init(|| Shared {
+            id: EngineId { name: "wasmer", version: VERSION.into(), configuration: compile::configuration() },
+            imports: Imports::new(),
+        }))
+    }
+}
+
+impl Default for WasmerEngine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for WasmerEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WasmerEngine").field(&self.0.id).finish()
+    }
+}
+
+impl Engine for WasmerEngine {
+    fn id(&self) -> &EngineId {
+        &self.0.id
+    }
+
+    fn compile(&self, wasm: &[u8]) -> Result<Artifact, EngineError> {
+        let code = compile::compile(wasm).map_err(|text| EngineError::new(Phase::Compile, text))?;
+        // SAFETY: this engine has just made the code.
+        Ok(unsafe { Artifact::trusted(code) })
+    }
+
+    fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError> {
+        // SAFETY: who made the artifact vouched that an engine of this id compiled it and that it is unchanged.
+        let loaded = unsafe { compile::load(artifact.bytes()) };
+        let compile::Loaded { engine, plan, modules } = loaded.map_err(|text| EngineError::new(Phase::Load, text))?;
+        Ok(Arc::new(Linked::new(engine, &self.0.imports, plan, modules)?))
+    }
+
+    fn guarantees(&self) -> &'static [Guarantee] {
+        &GUARANTEES
+    }
+}
+
+const fn held(name: &'static str, how: &'static str) -> Guarantee {
+    Guarantee { name, held: true, how }
+}
+
+/// In docs/engines.md too; a test compares the two.
+static GUARANTEES: [Guarantee; 8] = [
+    held(
+        "interrupt",
+        "code is rewritten to ask its call's control about every half millisecond; host waits ask the same control",
+    ),
+    held(
+        "memory",
+        "the bytes of all memories of an instance are counted together, where they are made and where they grow",
+    ),
+    held(
+        "tables",
+        "the elements of all tables are counted together; those that grow share what is left, in equal parts",
+    ),
+    held("instances", "core instances, memories and tables of a component are counted before they are made"),
+    held("handles", "the handles of an instance are counted together, and the guest traps at the limit"),
+    held(
+        "boundary bytes",
+        "the bytes of the lists and strings of each transfer are counted before they are copied out",
+    ),
+    held("stack", "guest code has 512 KiB, on a stack of its own, and traps at a guard"),
+    Guarantee {
+        name: "component ABI",
+        held: false,
+        how: "this project's own, tested beside Wasmtime's; components composed of components are refused when they are compiled",
+    },
+];
