@@ -7,7 +7,9 @@ mod decode;
 mod faults;
 mod guarded;
 mod hooks;
+mod hostile;
 mod input;
+mod load;
 mod metadata;
 mod runtime;
 mod seek;
@@ -15,6 +17,7 @@ mod sessions;
 mod store;
 mod wasi;
 mod worlds;
+mod zoo;
 
 use crate::support::Case;
 
@@ -31,6 +34,9 @@ pub(crate) fn all() -> Vec<Case> {
         hooks::cases(),
         guarded::cases(),
         abi::cases(),
+        zoo::cases(),
+        hostile::cases(),
+        load::cases(),
         wasi::cases(),
         worlds::cases(),
         contract::cases(),
