@@ -24,21 +24,27 @@ use crate::support::{
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("cancel/guest-spins", ["edge-decoder"], |subject| while_running(subject, "loop")),
-        Case::new("cancel/guest-calls-the-host", ["edge-decoder"], |subject| while_running(subject, "spin")),
+        Case::new("cancel/guest-calls-the-host", ["edge-decoder"], |subject| while_running(subject, "spin"))
+            .calls_alone(UNTIL_CUT),
         Case::new("cancel/guest-sleeps", ["edge-decoder"], |subject| while_running(subject, "sleep")),
-        Case::new("cancel/guest-prints", ["edge-decoder"], |subject| while_running(subject, "flood")),
+        Case::new("cancel/guest-prints", ["edge-decoder"], |subject| while_running(subject, "flood"))
+            .calls_alone(UNTIL_CUT),
         Case::new("cancel/host-read-blocks", ["edge-decoder"], host_read_blocks),
         Case::new("cancel/between-calls", ["edge-decoder"], between_calls),
         Case::new("cancel/one-of-two-instances", ["edge-decoder"], one_of_two),
         Case::new("deadline/guest-spins", ["edge-decoder"], |subject| deadline(subject, "loop", SHORT)),
-        Case::new("deadline/guest-calls-the-host", ["edge-decoder"], |subject| deadline(subject, "spin", SHORT)),
-        Case::new("deadline/guest-prints", ["edge-decoder"], |subject| deadline(subject, "flood", SHORT)),
+        Case::new("deadline/guest-calls-the-host", ["edge-decoder"], |subject| deadline(subject, "spin", SHORT))
+            .calls_alone(UNTIL_CUT),
+        Case::new("deadline/guest-prints", ["edge-decoder"], |subject| deadline(subject, "flood", SHORT))
+            .calls_alone(UNTIL_CUT),
         Case::new("deadline/guest-sleeps", ["edge-decoder"], |subject| deadline(subject, "sleep", WALL)),
         Case::new("deadline/wall-of-a-spinning-guest", ["edge-decoder"], |subject| deadline(subject, "loop", WALL)),
         Case::new("deadline/host-read-blocks", ["edge-decoder"], host_read_times_out),
         Case::new("deadline/host-waits-are-not-guest-time", ["edge-decoder"], host_waits_are_free),
     ]
 }
+
+const UNTIL_CUT: &str = "how often a guest calls the host before it is cut depends on the clock";
 
 /// Cut by the time that includes host waits.
 const WALL: Budget = Budget { wall: Duration::from_millis(100), ..GENEROUS };

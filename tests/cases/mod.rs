@@ -11,7 +11,9 @@ mod faults;
 mod formats;
 mod guarded;
 mod hooks;
+mod hostile;
 mod input;
+mod load;
 mod metadata;
 mod promises;
 mod runtime;
@@ -22,6 +24,7 @@ mod strings;
 pub(crate) mod together;
 mod wasi;
 mod worlds;
+mod zoo;
 
 use crate::support::Case;
 
@@ -40,6 +43,9 @@ pub(crate) fn all() -> Vec<Case> {
         guarded::cases(),
         abi::cases(),
         strings::cases(),
+        zoo::cases(),
+        hostile::cases(),
+        load::cases(),
         wasi::cases(),
         worlds::cases(),
         contract::cases(),

@@ -10,9 +10,11 @@ use crate::support::{
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("wasi/environment", ["edge-decoder"], environment),
+        Case::new("wasi/environment", ["edge-decoder"], environment)
+            .varies("the fixture tells the time and how long it slept"),
         Case::new("wasi/output-becomes-lines", ["edge-decoder"], lines),
-        Case::new("wasi/a-flood-is-dropped", ["edge-decoder"], flood),
+        Case::new("wasi/a-flood-is-dropped", ["edge-decoder"], flood)
+            .calls_alone("how much a guest prints before it is cut depends on the clock"),
         Case::new("wasi/stream-facts", ["edge-decoder"], stream_facts),
         Case::new("wasi/stream-facts-unseekable", ["edge-decoder"], stream_facts_unseekable),
     ]

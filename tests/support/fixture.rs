@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::wat;
+use super::wat::{self, StringEncoding};
 
 /// Our own decoder, which is a plugin and no fixture, but decodes in most cases.
 pub(crate) const SYMPHONIA: &str = "symphonia";
@@ -17,16 +17,20 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// The component of a fixture.
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
-    let text = folder("wat").join(name).with_extension("wat");
-    if text.exists() {
-        let text = read(&text);
-        let text = String::from_utf8(text).unwrap_or_else(|error| panic!("fixture {name}: {error}"));
-        return wat::component(&text).unwrap_or_else(|error| panic!("fixture {name}: {error:#}"));
+    if folder("wat").join(name).with_extension("wat").exists() {
+        return wasm_in(name, StringEncoding::UTF8);
     }
     if name == SYMPHONIA {
         return read(&plugin().join("wasm").join("symphonia.wasm"));
     }
     read(&folder("prebuilt").join(name).with_extension("wasm"))
+}
+
+/// The component of a fixture that is text, whose strings are encoded so.
+pub(crate) fn wasm_in(name: &str, encoding: StringEncoding) -> Vec<u8> {
+    let text = read(&folder("wat").join(name).with_extension("wat"));
+    let text = String::from_utf8(text).unwrap_or_else(|error| panic!("fixture {name}: {error}"));
+    wat::component_in(&text, encoding).unwrap_or_else(|error| panic!("fixture {name}: {error:#}"))
 }
 
 /// Our own decoder's package.

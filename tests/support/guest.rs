@@ -8,7 +8,7 @@ use std::{
 use stellatune_plugin_core::{
     capability::Decoder,
     control::{CallControl, CancelToken},
-    engine::Instance,
+    engine::{Instance, Program},
     error::{CallError, CallResult, PluginError, Trap, TrapKind},
     host::{Host, HostStream, Services},
     limits::{Budget, Limits},
@@ -17,7 +17,7 @@ use stellatune_plugin_core::{
     wasi::LogSink,
 };
 
-use super::Subject;
+use super::{Subject, recording, show, transcript::Record};
 
 const MIB: usize = 1024 * 1024;
 
@@ -62,11 +62,27 @@ impl Guest {
 
     /// Starts a fixture.
     pub(crate) fn with(subject: &Subject, fixture: &str, options: Options) -> Result<Self, Trap> {
-        let program = subject.program(fixture);
-        let (control, token, log) = (Arc::<CallControl>::default(), CancelToken::default(), Log::default());
-        let host = Host::new(options.services, &options.limits, Arc::clone(&control), Box::new(log.clone()));
+        Self::start(subject, fixture, &*subject.program(fixture), options)
+    }
+
+    /// Starts a component that is no file.
+    pub(crate) fn made(
+        subject: &Subject,
+        name: &str,
+        make: impl FnOnce() -> Vec<u8>,
+        options: Options,
+    ) -> Result<Self, Trap> {
+        Self::start(subject, name, &*subject.made(name, make), options)
+    }
+
+    fn start(subject: &Subject, name: &str, program: &dyn Program, options: Options) -> Result<Self, Trap> {
+        let record = subject.record(name);
+        let (control, token) = (Arc::<CallControl>::default(), CancelToken::default());
+        let log = Log { record: record.clone(), lines: Arc::default() };
+        let services = recording::services(options.services, &record);
+        let host = Host::new(services, &options.limits, Arc::clone(&control), Box::new(log.clone()));
         let scope = control.enter(&options.start, &token);
-        let instance = program.start(host, &options.limits, Arc::clone(&control))?;
+        let instance = recording::start(program, &record, host, &options.limits, Arc::clone(&control))?;
         drop(scope);
         Ok(Self { instance: Ok(instance), control, token, budget: GENEROUS, log })
     }
@@ -175,17 +191,21 @@ pub(crate) fn refusal<T: std::fmt::Debug>(answer: CallResult<T>) -> PluginError 
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(bool, String)>>>);
+#[derive(Clone)]
+struct Log {
+    record: Record,
+    lines: Arc<Mutex<Vec<(bool, String)>>>,
+}
 
 impl Log {
     fn lines(&self) -> Vec<(bool, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl LogSink for Log {
     fn line(&mut self, error_output: bool, text: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((error_output, text.to_owned()));
+        self.record.host(format!("  {}: {}", if error_output { "stderr" } else { "stdout" }, show::text(text)));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push((error_output, text.to_owned()));
     }
 }
