@@ -34,6 +34,7 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("package", "manifest"),
     ("package", "world"),
     ("world", "manifest"),
+    ("meter", "world"),
     ("receipt", "manifest"),
     ("receipt", "package"),
     ("registry", "install"),

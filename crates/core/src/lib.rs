@@ -21,6 +21,7 @@ pub mod engine;
 
 pub mod cache;
 pub mod manifest;
+pub mod meter;
 pub mod package;
 pub mod receipt;
 

@@ -11,6 +11,7 @@ mod scan;
 
 use wasmparser::component_types::{ComponentEntityType, ComponentInstanceType};
 
+pub(crate) use self::scan::CORE_FEATURES;
 use self::{
     compare::{Side, Surface},
     contract::{Interface, PACKAGE, VERSION},

@@ -38,10 +38,10 @@ pub(super) const MODULES: u32 = 64;
 /// times counts as often: nesting multiplies.
 pub(super) const INSTANCES: u32 = 256;
 
-/// What is on: what rustc and other toolchains emit for WASI 0.2, and what all engines here do. Off are threads, shared
-/// memory, garbage collection, exceptions, 64-bit and several memories, tail calls, relaxed SIMD, custom page sizes,
-/// stack switching, and everything of the component model beyond WASI 0.2 (async, values, maps, fixed-length lists).
-const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+/// What is on in core modules: what rustc and other toolchains emit for WASI 0.2, and what all engines here do. Off are
+/// threads, shared memory, garbage collection, exceptions, 64-bit and several memories, tail calls, relaxed SIMD, custom
+/// page sizes and stack switching.
+pub(crate) const CORE_FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::REFERENCE_TYPES)
@@ -49,8 +49,10 @@ const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::EXTENDED_CONST)
-    .union(WasmFeatures::FLOATS)
-    .union(WasmFeatures::COMPONENT_MODEL);
+    .union(WasmFeatures::FLOATS);
+
+/// What is on in components: off is all of the component model beyond WASI 0.2 (async, values, maps, fixed-length lists).
+const FEATURES: WasmFeatures = CORE_FEATURES.union(WasmFeatures::COMPONENT_MODEL);
 
 /// A component whose structure is valid.
 pub(super) struct Scanned<'a> {
