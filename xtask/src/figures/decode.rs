@@ -24,6 +24,7 @@ pub(super) static ROW: Row = Row {
     timed: true,
     unit: "ratio",
     at_most: 1.75,
+    engine: None,
     measure,
 };
 
