@@ -37,7 +37,7 @@ enum Kind {
     Fixture,
 }
 
-const GUESTS: [Guest; 12] = [
+const GUESTS: [Guest; 13] = [
     Guest { name: "symphonia", kind: Kind::Plugin, package: "symphonia", feature: None },
     fixture("edge-decoder", "edge-decoder", None),
     fixture("hook-loop-enable", "hook-decoder", Some("loop-enable")),
@@ -50,6 +50,7 @@ const GUESTS: [Guest; 12] = [
     fixture("echo-lyrics", "echo-lyrics", None),
     fixture("echo-sink", "echo-sink", None),
     fixture("echo-dsp", "echo-dsp", None),
+    fixture("std-lyrics", "std-lyrics", None),
 ];
 
 const fn fixture(name: &'static str, package: &'static str, feature: Option<&'static str>) -> Guest {

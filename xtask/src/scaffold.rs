@@ -37,6 +37,9 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Bytes shown of what a step that failed said.
+const SAID_BYTES: usize = 16 * 1024;
+
 struct Trial {
     app: PathBuf,
     /// Shared by the kinds, and kept, so that their crates are built once.
@@ -118,7 +121,8 @@ fn cargo<const N: usize>(dir: &Path, arguments: [&str; N]) -> Command {
 fn done(step: &str, command: &mut Command) -> Result<()> {
     let output = output(command)?;
     if !output.status.success() {
-        bail!("{step} failed\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said = [output.stdout, output.stderr].concat();
+        bail!("{step} failed\n{}", String::from_utf8_lossy(&said[..said.len().min(SAID_BYTES)]));
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A1: a guest that does not return, and a host read that does not, are cut in time, and the next call works.
+//! A1 and C3: a guest that does not return, and a host read that does not, are cut in time, and the next call works; A1 on
+//! Wasmtime, C3 on Wasmer.
 //!
 //! - *Runaway*: a guest loops for ever in `read-pcm-f32` with a budget of 50 ms. Its lateness is the time from the call
 //!   to its return, over the budget. The control is a thread that starts with the call and sleeps for the budget.
@@ -34,14 +35,20 @@ use super::{
     stats::Spread,
 };
 
-pub(super) static ROW: Row = Row {
-    id: "A1",
-    promise: "a runaway guest is cut after its budget, a blocked host read after its cancellation (p99 of the excess)",
-    timed: true,
-    unit: "ms",
-    at_most: 20.0,
-    measure,
-};
+pub(super) static WASMTIME: Row = row("A1", "wasmtime", |settings| measure(settings, "wasmtime"));
+pub(super) static WASMER: Row = row("C3", "wasmer", |settings| measure(settings, "wasmer"));
+
+const fn row(id: &'static str, engine: &'static str, measure: fn(&Settings) -> Result<Measured>) -> Row {
+    Row {
+        id,
+        promise: "a runaway guest is cut after its budget, a blocked host read after its cancellation (p99 of the excess)",
+        timed: true,
+        unit: "ms",
+        at_most: 20.0,
+        engine: Some(engine),
+        measure,
+    }
+}
 
 /// Guest time of a call. Small, so that many runs take seconds.
 const BUDGET: Duration = Duration::from_millis(50);
@@ -49,8 +56,8 @@ const BUDGET: Duration = Duration::from_millis(50);
 /// Time a blocked read is left alone before it is cancelled.
 const PAUSE: Duration = Duration::from_millis(3);
 
-fn measure(settings: &Settings) -> Result<Measured> {
-    let plugins = edge_decoder()?;
+fn measure(settings: &Settings, engine: &str) -> Result<Measured> {
+    let plugins = edge_decoder(engine)?;
     let mut budgets = Budgets::default();
     budgets.stream.guest = BUDGET;
     let runtime = plugins.builder().budgets(budgets).build()?;
@@ -204,7 +211,7 @@ impl Read for Blocked {
 }
 
 /// The fixture that misbehaves on demand, as a plugin.
-fn edge_decoder() -> Result<Plugins> {
+fn edge_decoder(engine: &str) -> Result<Plugins> {
     const MANIFEST: &str = r#"{
         "schema_version": 1, "id": "test.edge", "name": "Edge", "version": "1", "api_version": 1,
         "components": [{
@@ -216,7 +223,7 @@ fn edge_decoder() -> Result<Plugins> {
     let component: &Path = &root().join("fixtures/prebuilt/edge-decoder.wasm");
     fs::copy(component, package.path().join("edge.wasm")).with_context(|| component.display().to_string())?;
     fs::write(package.path().join("plugin.json"), MANIFEST)?;
-    Plugins::of("wasmtime", package.path())
+    Plugins::of(engine, package.path())
 }
 
 fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> Result<T> {

@@ -24,6 +24,7 @@ pub(super) static FLAC: Row = Row {
     timed: true,
     unit: "ratio",
     at_most: 1.6,
+    engine: None,
     measure: |settings| measure(settings, "demo.flac"),
 };
 
@@ -33,6 +34,7 @@ pub(super) static MP3: Row = Row {
     timed: true,
     unit: "ratio",
     at_most: 1.5,
+    engine: None,
     measure: |settings| measure(settings, "demo.mp3"),
 };
 

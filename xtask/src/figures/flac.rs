@@ -17,6 +17,7 @@ pub(super) static ROW: Row = Row {
     timed: false,
     unit: "files",
     at_most: 0.0,
+    engine: None,
     measure,
 };
 

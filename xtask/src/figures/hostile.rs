@@ -19,6 +19,7 @@ pub(super) static ROW: Row = Row {
     timed: false,
     unit: "packages",
     at_most: 0.0,
+    engine: None,
     measure,
 };
 

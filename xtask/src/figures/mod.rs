@@ -7,7 +7,10 @@ mod cuts;
 mod decode;
 mod flac;
 mod hostile;
+mod mutants;
 mod report;
+mod roundtrip;
+mod seed;
 mod start;
 mod stats;
 mod wav;
@@ -18,6 +21,12 @@ mod audio;
 #[path = "../../../benches/common/mod.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
 mod common;
+#[path = "../../../tests/support/wat.rs"]
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
+mod components;
+#[path = "../../../tests/support/random.rs"]
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
+mod random;
 
 use std::time::Instant;
 
@@ -25,7 +34,18 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 7] = [&cuts::ROW, &start::ROW, &decode::FLAC, &flac::ROW, &wav::ROW, &hostile::ROW, &decode::MP3];
+static ROWS: [&Row; 10] = [
+    &cuts::WASMTIME,
+    &start::ROW,
+    &decode::FLAC,
+    &flac::ROW,
+    &wav::ROW,
+    &hostile::ROW,
+    &decode::MP3,
+    &roundtrip::ROW,
+    &mutants::ROW,
+    &cuts::WASMER,
+];
 
 /// A published promise.
 struct Row {
@@ -36,6 +56,8 @@ struct Row {
     unit: &'static str,
     /// The target: the most the value may be.
     at_most: f64,
+    /// The engine it is about, if it is about one: without it, the row is run only when it is named, and fails.
+    engine: Option<&'static str>,
     measure: fn(&Settings) -> Result<Measured>,
 }
 
@@ -111,8 +133,9 @@ impl Asked {
     }
 
     fn includes(&self, row: &Row) -> bool {
-        let named = self.ids.is_empty() || self.ids.iter().any(|id| id == row.id);
-        named && !(self.untimed && row.timed)
+        let named = self.ids.iter().any(|id| id == row.id);
+        let there = row.engine.is_none_or(|engine| stellatune_plugins::engines().contains(&engine));
+        (named || (self.ids.is_empty() && there)) && !(self.untimed && row.timed)
     }
 }
 
@@ -152,8 +175,15 @@ fn outcome(row: &'static Row, asked: &Asked) -> Outcome {
 mod tests {
     use super::*;
 
-    static ROW: Row =
-        Row { id: "T", promise: "", timed: false, unit: "", at_most: 1.0, measure: |_| bail!("not measured here") };
+    static ROW: Row = Row {
+        id: "T",
+        promise: "",
+        timed: false,
+        unit: "",
+        at_most: 1.0,
+        engine: None,
+        measure: |_| bail!("not measured here"),
+    };
 
     fn status(value: f64, faults: &[&str]) -> Status {
         let faults = faults.iter().map(|fault| (*fault).to_owned()).collect();
@@ -178,9 +208,11 @@ mod tests {
             let asked = Asked::parse(&arguments)?;
             Ok(ROWS.iter().filter(|row| asked.includes(row)).map(|row| row.id).collect())
         };
-        assert_eq!(asked(&[]).unwrap().len(), ROWS.len());
+        let there = |row: &&&Row| row.engine.is_none_or(|engine| stellatune_plugins::engines().contains(&engine));
+        assert_eq!(asked(&[]).unwrap().len(), ROWS.iter().filter(there).count());
         assert_eq!(asked(&["a4", "A1"]).unwrap(), ["A1", "A4"]);
-        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6"]);
+        assert_eq!(asked(&["c3"]).unwrap(), ["C3"], "named, whatever is compiled in");
+        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6", "C1", "C2"]);
         assert!(asked(&["A99"]).is_err());
     }
 }

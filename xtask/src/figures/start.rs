@@ -25,6 +25,7 @@ pub(super) static ROW: Row = Row {
     timed: true,
     unit: "ms",
     at_most: 5.0,
+    engine: None,
     measure,
 };
 

@@ -8,15 +8,16 @@ use std::{
     collections::BTreeMap,
     env,
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::{BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
 use flate2::{Compression, write::DeflateEncoder};
-use rawzip::{CompressionMethod, Crc32, DataDescriptorOutput, ZipArchiveWriter};
+use rawzip::{CompressionMethod, Crc32, DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
 use stellatune_plugins::{
     Error, ErrorKind, Result,
     manifest::{self, Manifest},
+    package::{FILE_BYTES, TOTAL_BYTES},
 };
 
 /// Directories that belong to a package as a whole.
@@ -60,14 +61,20 @@ impl Bundle {
             match kind {
                 Kind::Directory if DIRECTORIES.contains(&name.as_str()) => bundle.directory(&path, &name)?,
                 Kind::File if name == manifest::FILE_NAME || text => drop(bundle.files.insert(name, path)),
+                Kind::Other if text || name == manifest::FILE_NAME || DIRECTORIES.contains(&name.as_str()) => {
+                    return Err(link(&path));
+                }
                 Kind::Directory => bundle.left_out.push(format!("{name}/")),
                 Kind::File | Kind::Other => bundle.left_out.push(name),
             }
         }
         bundle.named(dir)?;
-        let named = |name: &String| bundle.files.keys().any(|file| file == name);
-        let left_out = bundle.left_out.iter().filter(|name| !named(name)).cloned().collect();
-        Ok(Self { left_out, ..bundle })
+        let Self { files, left_out, .. } = &bundle;
+        let left_out = left_out.iter().filter(|name| !files.contains_key(*name)).map(|name| {
+            let partly = name.ends_with('/') && files.keys().any(|file| file.starts_with(name));
+            if partly { format!("{name} but for what plugin.json names") } else { name.clone() }
+        });
+        Ok(Self { left_out: left_out.collect(), ..bundle })
     }
 
     /// Takes everything below a directory but what is hidden.
@@ -78,10 +85,7 @@ impl Bundle {
                 _ if entry.starts_with('.') => self.left_out.push(name),
                 Kind::Directory => self.directory(&path, &name)?,
                 Kind::File => drop(self.files.insert(name, path)),
-                Kind::Other => {
-                    let message = format!("{} is neither a plain file nor a directory", path.display());
-                    return Err(Error::rejected("file-type", message).help("put the file itself there"));
-                }
+                Kind::Other => return Err(link(&path)),
             }
         }
         Ok(())
@@ -120,14 +124,35 @@ impl Bundle {
         let write = |error| Error::io("write", zip, error);
         let file = File::create(zip).map_err(write)?;
         let mut archive = ZipArchiveWriter::new(BufWriter::new(file));
+        let mut total = 0;
         for (name, path) in &self.files {
-            let content = fs::read(path).map_err(|error| Error::io("read", path, error))?;
+            let content = read(path)?;
+            total += content.len() as u64;
+            if total > TOTAL_BYTES {
+                return Err(Error::rejected("total-size", "the files of the package have more than 512 MiB"));
+            }
             entry(&mut archive, name, &content).map_err(|error| packing(zip, error))?;
         }
         let file = archive.finish().map_err(|error| packing(zip, error))?;
         file.into_inner().map_err(|error| write(error.into_error()))?;
         Ok(())
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let io = |error| Error::io("read", path, error);
+    let file = File::open(path).map_err(io)?;
+    let mut content = Vec::new();
+    file.take(FILE_BYTES + 1).read_to_end(&mut content).map_err(io)?;
+    if content.len() as u64 > FILE_BYTES {
+        return Err(Error::rejected("file-size", format!("{} has more than 128 MiB", path.display())));
+    }
+    Ok(content)
+}
+
+fn link(path: &Path) -> Error {
+    let message = format!("{} is neither a plain file nor a directory", path.display());
+    Error::rejected("file-type", message).help("put the file itself there")
 }
 
 fn entry(archive: &mut ZipArchiveWriter<impl Write>, name: &str, content: &[u8]) -> Result<(), rawzip::Error> {
@@ -142,14 +167,19 @@ fn entry(archive: &mut ZipArchiveWriter<impl Write>, name: &str, content: &[u8])
         (CompressionMethod::DEFLATE, &packed[..])
     };
     let mode = if name.starts_with("bin/") { 0o755 } else { 0o644 };
-    let new = archive.new_file(name).compression_method(method).unix_permissions(mode);
-    // Without a time an entry is of 1980, the first year there is.
+    let new = archive.new_file(name).compression_method(method).unix_permissions(mode).last_modified(time());
     let (mut entry, _) = new.start()?;
     entry.write_all(data)?;
     let mut crc = Crc32::new();
     crc.update(content);
     entry.finish(DataDescriptorOutput::new(crc.checksum(), content.len() as u64))?;
     Ok(())
+}
+
+/// The time of every entry: the first that a zip can tell.
+fn time() -> UtcDateTime {
+    const SECONDS: i64 = 315_532_800;
+    UtcDateTime::from_unix(SECONDS)
 }
 
 fn packing(zip: &Path, error: rawzip::Error) -> Error {

@@ -198,7 +198,7 @@ impl fmt::Display for ShownComponent {
         if let Some(hash) = &self.blake3 {
             writeln!(f, "  hash     {hash}")?;
         }
-        let imports = if self.imports.is_empty() { "nothing".into() } else { self.imports.join(", ") };
+        let imports = if self.imports.is_empty() { "nothing".into() } else { self.imports.join("\n           ") };
         writeln!(f, "  imports  {imports}")?;
         if !self.needs_grant.is_empty() {
             writeln!(f, "  calls    {}, if granted", self.needs_grant.join(", "))?;

@@ -127,7 +127,7 @@ fn run(path: &Path, staging: &Path, engines: &[Arc<dyn Engine>], strict: bool) -
     rows.add(None, None, "package", Outcome::Pass, of_package(&package));
     for component in &inspected.components {
         let (outcome, detail) = match &component.verified {
-            Ok(verified) => (Outcome::Pass, format!("{}, {} imports", size(component.size), verified.imports.len())),
+            Ok(verified) => (Outcome::Pass, format!("{}, imports: {}", size(component.size), verified.imports.len())),
             Err(error) => (Outcome::Fail, error.to_string()),
         };
         rows.add(None, Some(component.id.as_str()), "types", outcome, detail);
@@ -150,7 +150,7 @@ fn run(path: &Path, staging: &Path, engines: &[Arc<dyn Engine>], strict: bool) -
 fn of_package(package: &StagedPackage) -> String {
     let bytes = package.files.iter().map(|file| file.size).sum();
     let components = package.manifest.components.len();
-    format!("{} files, {}, {components} components", package.files.len(), size(bytes))
+    format!("files: {}, {}; components: {components}", package.files.len(), size(bytes))
 }
 
 fn size(bytes: u64) -> String {

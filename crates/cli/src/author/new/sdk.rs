@@ -29,7 +29,7 @@ sources! {
     "wit/": "wit/stellatune-plugin/" [
         "capabilities.wit", "common.wit", "dsp.wit", "host-imports.wit", "hot-path.wit", "output-sink.wit", "worlds.wit",
     ];
-    "": "" ["LICENSE-APACHE", "LICENSE-MIT"];
+    "": "" ["LICENSE-APACHE", "LICENSE-MIT", "rustfmt.toml"];
 }
 
 /// Where the SDK looks for the contract here, and where there.
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn no_file_of_the_sdk_is_missing() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut expected = BTreeSet::from(["LICENSE-APACHE".to_owned(), "LICENSE-MIT".to_owned()]);
+        let mut expected = BTreeSet::from(["LICENSE-APACHE", "LICENSE-MIT", "rustfmt.toml"].map(str::to_owned));
         below(&root.join("crates/sdk/src"), "src/", &mut expected);
         below(&root.join("crates/sdk/examples"), "examples/", &mut expected);
         below(&root.join("wit/stellatune-plugin"), "wit/", &mut expected);

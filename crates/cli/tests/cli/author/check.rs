@@ -100,7 +100,7 @@ fn a_check_finds_lies_and_traps() {
         ["lies-rate0", "lies-channels0", "lies-empty", "lies-ragged", "trap-info", "panic-metadata", "trap-close"]
     {
         let score = |manifest: &mut Value| {
-            manifest["components"][0]["abilities"][0]["decoder"]["ext_scores"][0]["ext"] = hint.into()
+            manifest["components"][0]["abilities"][0]["decoder"]["ext_scores"][0]["ext"] = hint.into();
         };
         change(&app, "pkg", score);
         let (document, code) = check(&app, &["pkg"]);

@@ -51,6 +51,9 @@ fn a_pack_takes_what_belongs_and_says_what_it_leaves() {
         ["LICENSE-MIT", "ReadMe.txt", "assets/deep/picture.png", "bin/helper", "plugin.json", "wasm/it.wasm"];
     assert_eq!(files, expected);
     assert_eq!(packed["left_out"], json!([".git/", "assets/.hidden", "notes.txt", "src/"]));
+    let zip = fs::read(app.path("org.example.pkg-1.0.0.zip")).expect("there");
+    // The first entry's time and date: midnight of the first of January 1980 (APPNOTE 4.4.6).
+    assert_eq!(zip[10..14], [0, 0, 0x21, 0]);
     assert_eq!(app.names(), ["org.example.pkg-1.0.0.zip", "pkg"]);
     let said = app.run(&["plugin", "pack", "pkg"]).stdout;
     assert!(said.contains("left out  .git/, assets/.hidden, notes.txt, src/"), "{said}");
@@ -92,9 +95,15 @@ fn a_link_is_not_packed() {
     one_component(&app, "pkg", "dsp", &fixture("echo-dsp"));
     fs::create_dir(app.path("pkg/assets")).expect("writable");
     std::os::unix::fs::symlink("/etc/passwd", app.path("pkg/assets/words")).expect("links work");
-    let error = app.failure(&["plugin", "pack", "pkg"]);
-    assert!(error["message"].as_str().is_some_and(|message| message.contains("(rule: file-type)")), "{error}");
-    assert_eq!(app.names(), ["pkg"]);
+    let refused = || {
+        let error = app.failure(&["plugin", "pack", "pkg"]);
+        assert!(error["message"].as_str().is_some_and(|message| message.contains("(rule: file-type)")), "{error}");
+        assert_eq!(app.names(), ["pkg"]);
+    };
+    refused();
+    fs::remove_dir_all(app.path("pkg/assets")).expect("writable");
+    std::os::unix::fs::symlink("/etc", app.path("pkg/assets")).expect("links work");
+    refused();
 }
 
 #[test]
