@@ -21,7 +21,7 @@ use crate::{
     },
     component::{
         link::Builder,
-        plan::{Definition, Plan},
+        plan::{self, Definition, Plan},
     },
     guard,
 };
@@ -55,15 +55,25 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// The names come first, so that a missing function is told from one of another type.
+    fn names(&self, names: &[&str]) -> Result<(), String> {
+        names.iter().try_for_each(|name| self.export(name).map(drop))
+    }
+
+    fn export(&self, name: &str) -> Result<&plan::Export, String> {
+        let export = self.plan.exports.iter().find(|it| it.interface == self.interface && it.name == name);
+        export.ok_or_else(|| format!("the component exports no `{name}` of `{}`", self.interface))
+    }
+
     fn function<P, R>(&mut self, name: &str) -> Result<(), String>
     where
         P: Shape<Flat: Parameters>,
         R: Lift + Shape<Flat: Results>,
     {
         let (plan, interface) = (self.plan, self.interface);
-        let export = plan.exports.iter().find(|it| it.interface == interface && it.name == name);
-        let export = export.ok_or_else(|| format!("the component exports no `{name}` of `{interface}`"))?;
-        let canon = Export::<P, R>::check(plan, export.function, export.options)
+        let export = self.export(name)?;
+        let (function, options, core) = (export.function, export.options, export.core.clone());
+        let canon = Export::<P, R>::check(plan, function, options)
             .map_err(|text| format!("the export `{name}` of `{interface}` is not what the contract says: {text}"))?;
         for (kind, resource) in canon.resources() {
             let known = &mut self.resources[kind as usize];
@@ -72,7 +82,7 @@ impl Search<'_> {
             }
             *known = Some(resource);
         }
-        self.found.functions.push(Function { canon: Arc::new(canon), core: export.core.clone() });
+        self.found.functions.push(Function { canon: Arc::new(canon), core });
         Ok(())
     }
 }
@@ -117,6 +127,7 @@ macro_rules! interfaces {
 
             fn find(plan: &Plan, resources: &mut [Option<u32>; KINDS]) -> Result<Found, String> {
                 let mut search = Search { plan, interface: Self::NAME, resources, found: Found { functions: Vec::new() } };
+                search.names(&[$($wit),+])?;
                 $(search.function::<($($parameter,)*), $result>($wit)?;)+
                 $(Tail::<$tail>::find(&mut search, $resource)?;)?
                 Ok(search.found)

@@ -318,3 +318,40 @@ fn kind(code: TrapCode) -> TrapKind {
         | TrapCode::HostInterrupt => TrapKind::Host,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmer::{Type, sys::Target};
+
+    use super::*;
+    use crate::component::plan::{Step, TableLimits};
+
+    #[test]
+    fn an_account_takes_only_what_fits() {
+        let account = Account { used: AtomicUsize::new(0), most: 10 };
+        assert!(account.take(6));
+        assert!(!account.take(5));
+        assert!(!account.take(usize::MAX));
+        assert!(account.take(4));
+        assert!(!account.take(1));
+    }
+
+    #[test]
+    fn tables_that_grow_share_what_the_others_leave() {
+        // G06
+        let table = |minimum, maximum| TableLimits { minimum, maximum };
+        let mut plan = Plan::empty();
+        plan.tables = vec![vec![table(10, Some(10)), table(20, None)], vec![table(30, Some(40))]];
+        let instantiate = |module| Step::Instantiate { module, arguments: Vec::new() };
+        plan.steps = vec![instantiate(0), instantiate(1)];
+        let limits = Limits { table_elements: 100, ..Limits::AUDIO };
+        let confined = Confined::new(BaseTunables::for_target(&Target::default()), &plan, &limits);
+        let maximum = |minimum, maximum| {
+            confined.take_table(&TableType::new(Type::FuncRef, minimum, maximum)).map(|ty| ty.maximum)
+        };
+        assert_eq!(maximum(10, Some(FIXED)), Ok(Some(10)), "a fixed table stays as it is");
+        assert_eq!(maximum(20, None), Ok(Some(40)), "half of the 40 that are left");
+        assert_eq!(maximum(30, Some(40)), Ok(Some(40)), "its own maximum is lower");
+        assert!(maximum(41, None).is_err(), "more than all may have");
+    }
+}

@@ -78,6 +78,19 @@ impl Imports {
         }
     }
 
+    /// Whether a function is offered at all.
+    ///
+    /// # Errors
+    /// It is not; by name.
+    pub(crate) fn offers(&self, import: &Import) -> Result<(), String> {
+        self.find(import).map(drop)
+    }
+
+    fn find(&self, Import { interface, name }: &Import) -> Result<&Function, String> {
+        let found = self.functions.get(unversioned(interface)).and_then(|it| it.get(name.as_str()));
+        found.ok_or_else(|| format!("the component imports `{name}` of `{interface}`, which no host offers"))
+    }
+
     /// The function that a component lowers.
     ///
     /// # Errors
@@ -90,11 +103,9 @@ impl Imports {
         options: u32,
         signature: &Signature,
     ) -> Result<Found, String> {
-        let Import { interface, name } = &plan.imports[import as usize];
-        let Some(offered) = self.functions.get(unversioned(interface)).and_then(|it| it.get(name.as_str())) else {
-            return Err(format!("the component imports `{name}` of `{interface}`, which no host offers"));
-        };
-        let offered = match offered {
+        let import = &plan.imports[import as usize];
+        let Import { interface, name } = import;
+        let offered = match self.find(import)? {
             Function::Typed(offered) => offered,
             Function::Unreachable(name) => return Ok(Found::Unreachable(name)),
         };

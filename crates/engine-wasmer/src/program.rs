@@ -73,6 +73,7 @@ impl Linked {
         modules: Vec<Module>,
     ) -> Result<Self, EngineError> {
         let link = |message: String| EngineError::new(Phase::Link, message);
+        plan.mentioned.iter().try_for_each(|import| imports.offers(import)).map_err(link)?;
         let mut lowered = Vec::with_capacity(plan.trampolines.len());
         for trampoline in &plan.trampolines {
             lowered.push(match trampoline {

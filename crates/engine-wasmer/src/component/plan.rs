@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Everything about a component but its machine code.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// Functions and resources it imports from instances.
+    /// The functions of the instances it imports, whether or not it calls them.
+    pub(crate) mentioned: Vec<Import>,
+    /// Functions and resources of imported instances that it uses.
     pub(crate) imports: Vec<Import>,
     /// What to do to instantiate it, in order.
     pub(crate) steps: Vec<Step>,
@@ -213,6 +215,27 @@ pub(crate) struct DeclaredTables {
 }
 
 impl Plan {
+    /// Of a component without anything.
+    pub(crate) fn empty() -> Self {
+        Self {
+            mentioned: Vec::new(),
+            imports: Vec::new(),
+            steps: Vec::new(),
+            trampolines: Vec::new(),
+            exports: Vec::new(),
+            functions: Vec::new(),
+            types: Vec::new(),
+            options: Vec::new(),
+            handles: Vec::new(),
+            resources: Vec::new(),
+            instances: 0,
+            memories: 0,
+            reallocs: 0,
+            post_returns: 0,
+            tables: Vec::new(),
+        }
+    }
+
     pub(crate) fn declared_tables(&self) -> DeclaredTables {
         let mut declared = DeclaredTables { elements: 0, growing: 0 };
         for step in &self.steps {

@@ -12,7 +12,7 @@ use wasmtime_environ::{
         CanonicalOptions, CanonicalOptionsDataModel, Component, ComponentTranslation, ComponentTypes,
         ComponentTypesBuilder, CoreDef, Export as ComponentExport, ExportIndex, ExportItem, GlobalInitializer,
         InstantiateModule, InterfaceType, StaticModuleIndex, StringEncoding, Trampoline as CoreTrampoline, Translator,
-        TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
+        TypeDef, TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
     },
     wasmparser::{Validator, WasmFeatures},
 };
@@ -54,7 +54,7 @@ pub(crate) fn translate<T>(wasm: &[u8], then: impl FnOnce(Translated<'_>) -> Res
         component: &component,
         types: &types,
         modules: &modules,
-        plan: empty(),
+        plan: Plan::empty(),
         known: HashMap::new(),
         instances: Vec::new(),
     };
@@ -72,25 +72,6 @@ fn bodies(module: &mut ModuleTranslation<'_>) -> Result<(), String> {
         memory = validator.into_allocations();
     }
     Ok(())
-}
-
-fn empty() -> Plan {
-    Plan {
-        imports: Vec::new(),
-        steps: Vec::new(),
-        trampolines: Vec::new(),
-        exports: Vec::new(),
-        functions: Vec::new(),
-        types: Vec::new(),
-        options: Vec::new(),
-        handles: Vec::new(),
-        resources: Vec::new(),
-        instances: 0,
-        memories: 0,
-        reallocs: 0,
-        post_returns: 0,
-        tables: Vec::new(),
-    }
 }
 
 /// Fills a plan.
@@ -115,6 +96,9 @@ impl Planner<'_> {
         self.plan.memories = component.num_runtime_memories;
         self.plan.reallocs = component.num_runtime_reallocs;
         self.plan.post_returns = component.num_runtime_post_returns;
+        for (_, (interface, item)) in component.import_types.iter() {
+            self.mention(interface, &item.ty);
+        }
         for (_, (index, path)) in component.imports.iter() {
             let interface = component.import_types[*index].0.clone();
             match path.as_slice() {
@@ -139,6 +123,23 @@ impl Planner<'_> {
             self.export(name.as_str(), *index)?;
         }
         Ok(())
+    }
+
+    fn mention(&mut self, interface: &str, ty: &TypeDef) {
+        let mut mention = |name: &str| {
+            self.plan.mentioned.push(Import { interface: interface.to_owned(), name: name.to_owned() });
+        };
+        match ty {
+            TypeDef::ComponentInstance(instance) => {
+                let items = self.types[*instance].exports.iter();
+                items
+                    .filter(|(_, item)| matches!(item.ty, TypeDef::ComponentFunc(_)))
+                    .for_each(|(name, _)| mention(name));
+            }
+            TypeDef::Interface(_) | TypeDef::Resource(_) => {}
+            // A function, a module or a component, which no host offers outside an instance.
+            _ => mention(""),
+        }
     }
 
     fn resources(&mut self, component: &Component) {
