@@ -126,7 +126,7 @@ const SHAPE: [&str; 7] =
 /// The document with one thing changed, for every place in it and many changes.
 fn mutants(document: &Value) -> Vec<Value> {
     let mut places = Vec::new();
-    collect(document, String::new(), &mut places);
+    collect(document, "", &mut places);
     let values = r#"[null, true, -1, 0, 1, 70000, 4294967296, 1.5, "", " ", "x", "output-sink", "output_sink", "decoder",
         "a/decoder-plugin@9", "decoder-plugin@a/b", "dedicated", "shared_pool", "../x", "/x", "a\\b", "A.b", "*", "..", [], {}, [1], [""],
         {"ext_scores": []}, {"ext_scores": [], "wildcard_score": 1}, {"wildcard_score": 0}]"#;
@@ -149,7 +149,7 @@ fn mutants(document: &Value) -> Vec<Value> {
     mutants
 }
 
-fn collect(value: &Value, place: String, places: &mut Vec<String>) {
+fn collect(value: &Value, place: &str, places: &mut Vec<String>) {
     let children: Vec<_> = match value {
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
         Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
@@ -158,7 +158,7 @@ fn collect(value: &Value, place: String, places: &mut Vec<String>) {
     for (name, child) in children {
         let place = format!("{place}/{name}");
         places.push(place.clone());
-        collect(child, place, places);
+        collect(child, &place, places);
     }
 }
 
