@@ -23,7 +23,7 @@
 //! | [`Source`] | offer tracks from somewhere else | configuration, a stream the host opens |
 //! | [`Lyrics`] | find the words of songs | answers over HTTP |
 //! | [`OutputSink`] | play audio on a device | a helper process |
-//! | [`Dsp`] | change audio | configuration with a schema, state |
+//! | [`Dsp`] | change audio | configuration, state |
 //!
 //! Every trait ends with the same four methods for configuration and state, all with defaults. [`Lifecycle`] has
 //! optional hooks around an instance.
@@ -34,7 +34,7 @@
 //! the call answers [`Error::Denied`], and the plugin lives on. A component imports no more than it calls.
 //!
 //! **Configuration and state** are JSON: [`JsonText::parse`] reads a type of the plugin, [`to_json`] writes one, and
-//! with the feature `schema` the module [`schema`](crate::schema) derives what the package's manifest says of it.
+//! with the Cargo feature `schema` the module `schema` derives what the package's manifest says of it.
 //!
 //! **Tests** are ordinary ones, run natively with `cargo test`: [`HostStream::from_bytes`] takes the place of a stream,
 //! and [`mock`] of everything else the host does.

@@ -1,5 +1,15 @@
 //! What `plugin.json` says of a configuration, derived from the type that [`JsonText::parse`](crate::JsonText::parse)
-//! reads. For a test of the plugin, natively; with the Cargo feature `schema`.
+//! reads. For a test of the plugin, natively; with the Cargo feature `schema`, which only tests need:
+//!
+//! ```toml
+//! [dependencies]
+//! schemars = "1"
+//! serde = { version = "1", features = ["derive"] }
+//! stellatune-plugin-sdk = "0.1"
+//!
+//! [dev-dependencies]
+//! stellatune-plugin-sdk = { version = "0.1", features = ["schema"] }
+//! ```
 //!
 //! ```
 //! use schemars::JsonSchema;

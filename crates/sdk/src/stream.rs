@@ -30,7 +30,7 @@ enum Inner {
     Host(HostStreamHandle),
     Memory(Cursor<Vec<u8>>),
     #[cfg(not(target_family = "wasm"))]
-    Mock(crate::mock::Stream),
+    Mock(Box<crate::mock::Stream>),
 }
 
 impl HostStream {
@@ -185,7 +185,7 @@ impl From<HostStreamHandle> for HostStream {
 #[cfg(not(target_family = "wasm"))]
 impl From<crate::mock::Stream> for HostStream {
     fn from(stream: crate::mock::Stream) -> Self {
-        Self { inner: Inner::Mock(stream) }
+        Self { inner: Inner::Mock(Box::new(stream)) }
     }
 }
 

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::bindings::host::stellatune::plugin::common::PluginError;
 use crate::error::{Error, Result};
 
 pub use crate::bindings::host::stellatune::plugin::host_stream::{Header, OpenRequest, StreamOpenKind};
@@ -18,6 +19,8 @@ pub use crate::bindings::host::stellatune::plugin::sidecar::{LaunchScope, Launch
 pub use processes::{Channel, Process};
 pub use stream::Stream;
 
+/// What generated imports answer with.
+type Answer<T> = std::result::Result<T, PluginError>;
 type Handler<A, T> = Option<Box<dyn FnMut(&A) -> Result<T>>>;
 
 /// Answers for what a plugin imports. What has no answer is `unsupported`.
@@ -129,9 +132,9 @@ fn current() -> Result<Rc<State>> {
 
 /// The imports of `host-stream`, as the generated ones look.
 pub(crate) mod host_stream {
-    use super::{OpenRequest, Result, Stream, current};
+    use super::{Answer, OpenRequest, Stream, current};
 
-    pub(crate) fn open(request: &OpenRequest) -> Result<Stream> {
+    pub(crate) fn open(request: &OpenRequest) -> Answer<Stream> {
         let state = current()?;
         state.note(format!("open {}", request.target));
         let stream = state.ask("open", |host| &mut host.open, request)?;
@@ -141,12 +144,12 @@ pub(crate) mod host_stream {
 
 /// The imports of `http-client`, as the generated ones look.
 pub(crate) mod http_client {
-    use super::{Result, current};
+    use super::{Answer, current};
 
-    pub(crate) fn fetch_json(url: &str) -> Result<String> {
+    pub(crate) fn fetch_json(url: &str) -> Answer<String> {
         let state = current()?;
         state.note(format!("fetch {url}"));
-        state.ask("fetch", |host| &mut host.fetch, url)
+        Ok(state.ask("fetch", |host| &mut host.fetch, url)?)
     }
 }
 

@@ -7,10 +7,12 @@ use std::rc::Rc;
 use crate::error::{Error, Result};
 use crate::sidecar::TransportKind;
 
+type Reply = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
+
 /// The far end of a channel.
 pub struct Channel {
     transport: TransportKind,
-    answer: Option<Box<dyn FnMut(&[u8]) -> Vec<u8>>>,
+    answer: Option<Reply>,
     pending: VecDeque<u8>,
 }
 
@@ -88,10 +90,10 @@ impl Process {
 /// The imports of `sidecar`, as the generated ones look.
 pub(crate) mod host {
     use super::*;
-    use crate::mock::{LaunchSpec, State, current};
+    use crate::mock::{Answer, LaunchSpec, State, current};
     use crate::sidecar::TransportOption;
 
-    pub(crate) fn launch(spec: &LaunchSpec) -> Result<Process> {
+    pub(crate) fn launch(spec: &LaunchSpec) -> Answer<Process> {
         let state = current()?;
         state.note(format!("launch {}", spec.executable));
         let process = state.ask("launch", |host| &mut host.launch, spec)?;
@@ -106,26 +108,28 @@ pub(crate) mod host {
     }
 
     impl Process {
-        pub(crate) fn open_control(&self) -> Result<Channel> {
+        pub(crate) fn open_control(&self) -> Answer<Channel> {
             self.state.note("open-control");
             Ok(Channel { channel: Rc::clone(&self.process.control), state: Rc::clone(&self.state) })
         }
 
-        pub(crate) fn open_data(&self, role: &str, _preferred: &[TransportOption]) -> Result<Channel> {
+        pub(crate) fn open_data(&self, role: &str, _preferred: &[TransportOption]) -> Answer<Channel> {
             self.state.note(format!("open-data {role}"));
             let channel = self.process.data.as_ref().unwrap_or(&self.process.control);
             Ok(Channel { channel: Rc::clone(channel), state: Rc::clone(&self.state) })
         }
 
-        pub(crate) fn wait_exit(&self, timeout_ms: Option<u32>) -> Result<Option<i32>> {
+        pub(crate) fn wait_exit(&self, timeout_ms: Option<u32>) -> Answer<Option<i32>> {
             self.state.note("wait-exit");
             match (self.process.exit, timeout_ms) {
-                (None, None) => Err(Error::internal("the mock process runs on, so a real host would wait for ever")),
+                (None, None) => {
+                    Err(Error::internal("the mock process runs on, so a real host would wait for ever").into())
+                }
                 (exit, _) => Ok(exit),
             }
         }
 
-        pub(crate) fn terminate(&self, grace_ms: u32) -> Result<()> {
+        pub(crate) fn terminate(&self, grace_ms: u32) -> Answer<()> {
             self.state.note(format!("terminate {grace_ms}"));
             self.terminated.set(true);
             Ok(())
@@ -151,12 +155,12 @@ pub(crate) mod host {
             self.channel.borrow().transport
         }
 
-        pub(crate) fn write(&self, data: &[u8]) -> Result<u32> {
+        pub(crate) fn write(&self, data: &[u8]) -> Answer<u32> {
             Ok(self.channel.borrow_mut().write(data))
         }
 
-        pub(crate) fn read(&self, max_bytes: u32, timeout_ms: Option<u32>) -> Result<Vec<u8>> {
-            self.channel.borrow_mut().read(max_bytes, timeout_ms)
+        pub(crate) fn read(&self, max_bytes: u32, timeout_ms: Option<u32>) -> Answer<Vec<u8>> {
+            Ok(self.channel.borrow_mut().read(max_bytes, timeout_ms)?)
         }
 
         pub(crate) fn close(&self) {
@@ -164,17 +168,18 @@ pub(crate) mod host {
         }
     }
 
-    pub(crate) fn lock(name: &str, timeout_ms: Option<u32>) -> Result<LockGuard> {
+    pub(crate) fn lock(name: &str, timeout_ms: Option<u32>) -> Answer<LockGuard> {
         let (state, name) = (current()?, name.trim());
         if name.is_empty() {
-            return Err(Error::invalid_arg("a lock has a name"));
+            return Err(Error::invalid_arg("a lock has a name").into());
         }
         state.note(format!("lock {name}"));
         if !state.locks.borrow_mut().insert(name.to_owned()) {
             return Err(match timeout_ms {
                 Some(ms) => Error::timeout(format!("the lock {name} was held for {ms} ms")),
                 None => Error::internal(format!("the lock {name} is held, so a real host would wait for ever")),
-            });
+            }
+            .into());
         }
         Ok(LockGuard { name: name.to_owned(), state })
     }
