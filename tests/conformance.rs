@@ -24,11 +24,9 @@ use support::{Case, Subject, gaps, transcript, transcript::Board, watchdog};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let cases: Vec<Arc<Case>> = cases::all().into_iter().map(Arc::new).collect();
-    let mut subjects: Vec<(&'static str, Arc<Subject>)> = Vec::new();
-    for engine in support::engines() {
-        let name = engine.id().name;
-        subjects.push((name, Arc::new(Subject::new(engine))));
-    }
+    let engines: Vec<Arc<Subject>> =
+        support::engines().into_iter().map(|engine| Arc::new(Subject::new(engine))).collect();
+    let mut subjects: Vec<_> = engines.iter().map(|subject| (subject.name(), Arc::clone(subject))).collect();
     if std::env::var_os("CONFORMANCE_TWICE").is_some() {
         let again = |(name, subject): &(&'static str, Arc<Subject>)| (again(name), Arc::clone(subject));
         subjects = subjects.iter().flat_map(|subject| [subject.clone(), again(subject)]).collect();
@@ -46,6 +44,7 @@ fn main() -> ExitCode {
     }
     let names: Vec<_> = subjects.iter().map(|(name, _)| *name).collect();
     trials.extend(suite(&names, &cases));
+    trials.extend(cases::together::trials(&engines));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
         println!("{}\n", board.summary());
@@ -89,7 +88,6 @@ fn suite(engines: &[&str], cases: &[Arc<Case>]) -> Vec<Trial> {
         Trial::test("suite/transcripts/show-differences", || Ok(transcript::check()?)),
         Trial::test("suite/fixtures/are-found", || Ok(support::fixture::check()?)),
     ];
-    trials.extend(cases::together::trials(subjects));
     for fixture in support::fixture::all() {
         if !used.contains(&fixture.as_str()) {
             trials.push(Trial::test(format!("suite/fixtures/{fixture}"), || Err("no case uses this fixture".into())));

@@ -15,7 +15,7 @@ use stellatune_plugin_core::{
     wasi::LogSink,
 };
 
-use super::Subject;
+use super::{Subject, recording};
 
 /// Longer than any call here takes on a loaded machine.
 pub(crate) const AMPLE: Duration = Duration::from_secs(60);
@@ -46,10 +46,12 @@ impl Setup {
         let program = subject.load(wasm).expect("the component links");
         let control = Arc::new(CallControl::default());
         let (token, lines) = (CancelToken::default(), Lines::default());
-        let host = Host::new(self.services, &self.limits, Arc::clone(&control), Box::new(lines.clone()));
+        let record = subject.record("a component made for the case");
+        let services = recording::services(self.services, &record);
+        let host = Host::new(services, &self.limits, Arc::clone(&control), Box::new(lines.clone()));
         let instance = {
             let _scope = control.enter(&self.budget, &token);
-            program.start(host, &self.limits, Arc::clone(&control))?
+            recording::start(&*program, &record, host, &self.limits, Arc::clone(&control))?
         };
         Ok(Running { instance, control, token, budget: self.budget, lines })
     }

@@ -37,6 +37,10 @@ impl Subject {
         Self { engine, programs, transcript: Transcript::default() }
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.engine.id().name
+    }
+
     /// What happened in this trial.
     pub(crate) fn transcript(&self) -> &Transcript {
         &self.transcript
