@@ -54,12 +54,13 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    #[allow(clippy::needless_pass_by_value, reason = "each call makes its parameters in place")]
     fn call<P: Shape<Flat: Parameters>, R: Lift + Shape<Flat: Results>>(
         &mut self,
         export: &Export<P, R>,
         parameters: impl Lower<P>,
     ) -> Result<R, Trap> {
-        export.call(self.store, self.env, parameters)
+        export.call(self.store, self.env, &parameters)
     }
 }
 

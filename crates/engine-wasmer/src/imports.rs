@@ -59,7 +59,7 @@ impl Imports {
     }
 
     /// Offers a function of an interface.
-    fn function_of<P, R>(
+    pub(crate) fn function_of<P, R>(
         &mut self,
         interface: &'static str,
         name: &'static str,

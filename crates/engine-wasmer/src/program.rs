@@ -38,7 +38,7 @@ pub(crate) struct State {
 pub(crate) type Realloc = TypedFunction<(i32, i32, i32, i32), i32>;
 
 impl State {
-    fn new(host: Host, plan: &Plan, limits: &Limits) -> Self {
+    pub(crate) fn new(host: Host, plan: &Plan, limits: &Limits) -> Self {
         fn empty<T: Clone>(count: usize) -> Vec<Option<T>> {
             vec![None; count]
         }

@@ -48,11 +48,11 @@ fn a_store_moves_between_calls_and_traps_wherever_it_is() {
     assert_eq!(sum.call(&mut store, 20, 22).ok(), Some(42));
     for _ in 0..20 {
         let moved = Moved(store);
-        let (sum, fault) = (sum.clone(), fault.clone());
+        let (their_sum, their_fault) = (sum.clone(), fault.clone());
         let thread = thread::spawn(move || {
             let mut store = moved.arrive();
-            assert_eq!(sum.call(&mut store, 1, 2).ok(), Some(3));
-            let error = fault.call(&mut store).expect_err("it reads outside its memory");
+            assert_eq!(their_sum.call(&mut store, 1, 2).ok(), Some(3));
+            let error = their_fault.call(&mut store).expect_err("it reads outside its memory");
             assert_eq!(error.to_trap(), Some(wasmer::sys::vm::TrapCode::HeapAccessOutOfBounds));
             Moved(store)
         });

@@ -112,6 +112,19 @@ fn the_document_has_every_field() {
 }
 
 #[test]
+fn engines_decode_to_the_same_file() {
+    let app = App::new();
+    let input = audio("flac-44100-24-2.flac");
+    for engine in ["wasmtime", "wasmer"] {
+        let output = format!("{engine}.wav");
+        let document = app.json(&["--engine", engine, "decode", text(&input), "-o", &output]);
+        assert_eq!(document["engine"], engine);
+    }
+    let (one, other) = (fs::read(app.path("wasmtime.wav")), fs::read(app.path("wasmer.wav")));
+    assert!(one.expect("there") == other.expect("there"));
+}
+
+#[test]
 fn the_summary_fits_a_screen_and_tells_all() {
     let app = App::new();
     let run = app.run(&["decode", text(&audio("demo.flac")), "-o", "out.wav", "--stats"]);

@@ -68,6 +68,7 @@ fn engines_are_listed_with_what_they_guarantee() {
     let engines = app.json(&["engines"]);
     let engine = &engines[0];
     assert_eq!(keys(engine), ["default", "guarantees", "name", "version"]);
+    assert_eq!((engines[1]["name"].as_str(), engines[1]["default"].as_bool()), (Some("wasmer"), Some(false)));
     assert_eq!((engine["name"].as_str(), engine["default"].as_bool()), (Some("wasmtime"), Some(true)));
     assert!(!engine["version"].as_str().expect("a version").is_empty());
     let guarantees = engine["guarantees"].as_array().expect("a list");

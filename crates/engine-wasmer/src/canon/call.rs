@@ -59,10 +59,10 @@ impl<P: Shape<Flat: Parameters>, R: Lift + Shape<Flat: Results>> Export<P, R> {
         &self,
         store: &mut Store,
         env: &FunctionEnv<State>,
-        parameters: impl Lower<P>,
+        parameters: &impl Lower<P>,
     ) -> Result<R, Trap> {
         let mut transfer = Transfer::new(env.clone().into_mut(store), &self.canon);
-        let result = self.run(&mut transfer, &parameters);
+        let result = self.run(&mut transfer, parameters);
         if result.is_err() {
             transfer.state().handles.abandon();
         }
@@ -255,4 +255,98 @@ fn answer<P: Lift + Shape<Flat: Parameters>, R: Answer>(
     transfer.state().handles.close_scope()?;
     values.go_to(0);
     Ok(values.take())
+}
+
+#[cfg(test)]
+mod tests {
+    use stellatune_plugin_core::{
+        control::{CallControl, CancelToken},
+        host::Services,
+        limits::{Budgets, CallClass, Limits},
+        wasi::LogSink,
+    };
+
+    use super::*;
+    use crate::{
+        compile,
+        component::{
+            link::{Builder, Component},
+            plan::Trampoline,
+        },
+        guard::Meter,
+        imports::Imports,
+    };
+
+    struct Silent;
+
+    impl LogSink for Silent {
+        fn line(&mut self, _: bool, text: &str) {
+            panic!("the guest said {text}");
+        }
+    }
+
+    type Four = (u32, u32, u32, u32);
+    type Seventeen = (Four, Four, Four, ((u32, u32), (u32, u32, u32)));
+
+    fn sum((a, b, c, ((d, e), (f, g, h))): Seventeen) -> u64 {
+        let four = |(a, b, c, d): Four| [a, b, c, d];
+        let all = [four(a), four(b), four(c), [d, e, f, g]].concat();
+        // Each counts differently, so that none stands for another.
+        all.into_iter().chain([h]).zip(1..).map(|(value, weight)| u64::from(value) * weight).sum()
+    }
+
+    /// What is exported calls what is imported, with the same seventeen values, which lie in memory both times.
+    const COMPONENT: &str = r#"(component
+        (import "test:many/host@1.0.0" (instance $host (export "sum" (func
+            (param "a" (tuple u32 u32 u32 u32)) (param "b" (tuple u32 u32 u32 u32)) (param "c" (tuple u32 u32 u32 u32))
+            (param "d" (tuple (tuple u32 u32) (tuple u32 u32 u32))) (result u64)))))
+        (core module $memory (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+        (core instance $memory (instantiate $memory))
+        (core func $sum (canon lower (func $host "sum") (memory $memory "memory")))
+        (core module $m (import "host" "sum" (func $sum (param i32) (result i64)))
+            (func (export "sum") (param i32) (result i64) (call $sum (local.get 0))))
+        (core instance $lowered (export "sum" (func $sum)))
+        (core instance $i (instantiate $m (with "host" (instance $lowered))))
+        (func $lifted
+            (param "a" (tuple u32 u32 u32 u32)) (param "b" (tuple u32 u32 u32 u32)) (param "c" (tuple u32 u32 u32 u32))
+            (param "d" (tuple (tuple u32 u32) (tuple u32 u32 u32))) (result u64)
+            (canon lift (core func $i "sum") (memory $memory "memory") (realloc (func $memory "realloc"))))
+        (instance $exported (export "sum" (func $lifted)))
+        (export "test:many/guest@1.0.0" (instance $exported)))"#;
+
+    #[test]
+    fn more_than_sixteen_values_lie_in_memory() {
+        let mut imports = Imports::new();
+        imports
+            .function_of("test:many/host@1.0.0", "sum", |_: &mut Host, values: Seventeen| Ok::<_, Trap>(sum(values)));
+        let imports: &'static Imports = Box::leak(Box::new(imports));
+        let code = compile::compile(&wat::parse_str(COMPONENT).expect("the text is WebAssembly")).expect("it compiles");
+        // SAFETY: `compile` has just made the code.
+        let compile::Loaded { engine, plan, modules } = unsafe { compile::load(&code) }.expect("it loads");
+        let lowered = plan.trampolines.iter().map(|trampoline| match trampoline {
+            Trampoline::Lower { import, function, options, signature } => {
+                Some(imports.function(&plan, *import, *function, *options, signature).expect("it links"))
+            }
+            _ => None,
+        });
+        let lowered = lowered.collect();
+        let component = Arc::new(Component { plan, modules, lowered, destroyed: Vec::new() });
+
+        let limits = Limits::AUDIO;
+        let control = Arc::new(CallControl::default());
+        let _scope = control.enter(Budgets::default().of(CallClass::Start), &CancelToken::default());
+        let host = Host::new(Services::default(), &limits, Arc::clone(&control), Box::new(Silent));
+        let mut store = guard::store(&engine, &component.plan, &limits);
+        let env = FunctionEnv::new(&mut store, State::new(host, &component.plan, &limits));
+        let meter = Meter::new(&mut store, Arc::clone(&control));
+        let mut builder = Builder::run(&component, &mut store, &env, &meter, &limits).expect("it starts");
+
+        let export = &component.plan.exports[0];
+        let canon = Export::<Seventeen, u64>::check(&component.plan, export.function, export.options).expect("it fits");
+        let function = builder.function(&mut store, &export.core).expect("it is exported");
+        let export = Export::<Seventeen, u64>::new(Arc::new(canon), &store, &function, None).expect("it is typed");
+        let values = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), ((13, 14), (15, 16, 4_000_000_000)));
+        assert_eq!(export.call(&mut store, &env, &values), Ok(sum(values)));
+    }
 }

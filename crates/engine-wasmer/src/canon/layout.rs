@@ -2,7 +2,7 @@
 
 /// `at`, rounded up to a multiple of `align`.
 pub(crate) const fn align_to(at: usize, align: usize) -> usize {
-    (at + align - 1) / align * align
+    at.div_ceil(align) * align
 }
 
 pub(crate) const fn larger(a: usize, b: usize) -> usize {

@@ -89,7 +89,7 @@ impl<'a> Transfer<'a> {
     /// A place in memory that a guest named: aligned, and all of it inside.
     pub(crate) fn place(&self, at: u32, size: usize, align: usize) -> Result<usize, Trap> {
         let at = at as usize;
-        if at % align != 0 {
+        if !at.is_multiple_of(align) {
             return Err(abi(format!("pointer {at:#x} is not aligned to {align}")));
         }
         match at.checked_add(size) {

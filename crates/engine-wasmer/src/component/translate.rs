@@ -11,8 +11,9 @@ use wasmtime_environ::{
     component::{
         CanonicalOptions, CanonicalOptionsDataModel, Component, ComponentTranslation, ComponentTypes,
         ComponentTypesBuilder, CoreDef, Export as ComponentExport, ExportIndex, ExportItem, GlobalInitializer,
-        InstantiateModule, InterfaceType, StaticModuleIndex, StringEncoding, Trampoline as CoreTrampoline, Translator,
-        TypeDef, TypeFuncIndex, TypeResourceTable, TypeResourceTableIndex,
+        InstantiateModule, InterfaceType, RuntimeMemoryIndex, RuntimePostReturnIndex, RuntimeReallocIndex,
+        StaticModuleIndex, StringEncoding, Trampoline as CoreTrampoline, Translator, TypeDef, TypeFuncIndex,
+        TypeResourceTable, TypeResourceTableIndex,
     },
     wasmparser::{Validator, WasmFeatures},
 };
@@ -29,11 +30,11 @@ const PROPOSALS: WasmFeatures =
 /// A component taken apart.
 pub(crate) struct Translated<'a> {
     pub(crate) plan: Plan,
-    /// The core modules, valid, in the order the plan counts them.
+    /// The core modules in the order the plan counts them: valid but for their functions, which whoever compiles them validates.
     pub(crate) modules: Vec<&'a [u8]>,
 }
 
-/// Validates a binary component and hands what it is made of to `then`.
+/// Validates a binary component, all but the functions of its core modules, and hands what it is made of to `then`.
 ///
 /// # Errors
 /// What is invalid, or what this layer does not do, by name.
@@ -44,10 +45,7 @@ pub(crate) fn translate<T>(wasm: &[u8], then: impl FnOnce(Translated<'_>) -> Res
     let mut types = ComponentTypesBuilder::new(&validator);
     let scope = ScopeVec::new();
     let translated = Translator::new(&tunables, &mut validator, &mut types, &scope).translate(wasm);
-    let (component, mut modules) = translated.map_err(|error| format!("{error:#}"))?;
-    for module in modules.values_mut() {
-        bodies(module)?;
-    }
+    let (component, modules) = translated.map_err(|error| format!("{error:#}"))?;
     let handles = types.num_resource_tables();
     let (types, _) = types.finish(&component.component);
     let mut planner = Planner {
@@ -61,17 +59,6 @@ pub(crate) fn translate<T>(wasm: &[u8], then: impl FnOnce(Translated<'_>) -> Res
     planner.run(handles)?;
     let plan = planner.plan;
     then(Translated { plan, modules: modules.values().map(|module| module.wasm).collect() })
-}
-
-/// Validates the functions of a module, which the translator leaves to whoever compiles them.
-fn bodies(module: &mut ModuleTranslation<'_>) -> Result<(), String> {
-    let mut memory = Default::default();
-    for (_, function) in std::mem::take(&mut module.function_body_inputs) {
-        let mut validator = function.validator.into_validator(memory);
-        validator.validate(&function.body).map_err(|error| error.to_string())?;
-        memory = validator.into_allocations();
-    }
-    Ok(())
 }
 
 /// Fills a plan.
@@ -177,9 +164,9 @@ impl Planner<'_> {
                 StringEncoding::Utf16 => Encoding::Utf16,
                 StringEncoding::CompactUtf16 => Encoding::Compact,
             },
-            memory: memory.memory.map(|it| it.as_u32()),
-            realloc: memory.realloc.map(|it| it.as_u32()),
-            post_return: options.post_return.map(|it| it.as_u32()),
+            memory: memory.memory.map(RuntimeMemoryIndex::as_u32),
+            realloc: memory.realloc.map(RuntimeReallocIndex::as_u32),
+            post_return: options.post_return.map(RuntimePostReturnIndex::as_u32),
         })
     }
 
