@@ -154,7 +154,7 @@ pub(crate) enum AuthorCommand {
         /// The directory with a plugin.json in it
         dir: PathBuf,
 
-        /// The zip to write, <id>-<version>.zip unless said; one that is there is replaced
+        /// The zip to write, ID-VERSION.zip unless said; one that is there is replaced
         #[arg(short, long, value_name = "OUT.zip", value_parser = PathBufValueParser::new().try_map(zip))]
         output: Option<PathBuf>,
     },

@@ -42,7 +42,7 @@ impl Scratch {
     /// The artifact at `path`: a package as it is, the sources of one packed.
     ///
     /// # Errors
-    /// As [`pack`].
+    /// As [`pack()`].
     pub(crate) fn artifact(&self, path: &Path) -> Result<PathBuf> {
         if !bundle::is_source(path) {
             return Ok(path.to_owned());
