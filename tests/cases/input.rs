@@ -217,6 +217,6 @@ fn wrong_hint(subject: &Subject) {
     let bytes = fixture::audio("flac-1-frame.flac");
     let expected = guest.decode(Script::new(bytes.clone()).boxed(), "flac");
     assert_same("as wav", &guest.decode(Script::new(bytes).boxed(), "wav"), &expected, 2);
-    let error = refusal(guest.open(Script::new(&b"ID3 is neither"[..]).boxed(), "flac"));
+    let error = refusal(guest.open(Script::new(&b"This is neither"[..]).boxed(), "flac"));
     assert!(matches!(error, PluginError::Unsupported(_)), "{error}");
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Program};
+use stellatune_plugin_core::engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, Program};
 
 use super::{
     fixture,
@@ -106,6 +106,10 @@ impl Engine for Remembering {
 
     fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError> {
         self.engine.load(artifact)
+    }
+
+    fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
+        self.engine.load_file(code)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {

@@ -1,15 +1,16 @@
 //! The compiled cache: native code kept between starts, each file under a keyed MAC.
 //!
-//! Compiled code runs with the rights of this process, so bytes become an [`Artifact`] only after their MAC was verified,
-//! on the buffer that is then loaded. A miss, a mismatch or a fault of the disk is the same: the component is compiled
-//! again. Another process of the same user, who can read the key, is out of scope (docs/engines.md).
+//! Compiled code runs with the rights of this process, so a file becomes a [`CodeFile`] only after its MAC was verified,
+//! on the descriptor that is then loaded. A file is written whole before it gets its name and never again, and nobody
+//! else can write to it: another process of the same user, who can read the key, is out of scope (docs/engines.md). A
+//! miss, a mismatch or a fault of the disk is the same: the component is compiled again.
 //!
 //! Only what was verified is compiled, so an entry also stands for that: its key names the world, and
 //! the version of this crate, whose rules the component met.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::SystemTime,
@@ -18,16 +19,20 @@ use std::{
 use rustix::fs::OFlags;
 
 use crate::{
-    engine::{Artifact, EngineId},
+    engine::{Artifact, CodeFile, EngineId},
     error::{Error, ErrorKind, Result},
     manifest::World,
 };
 
-/// First bytes of every file; the number is the format's version.
-const MAGIC: &[u8; 8] = b"STLCODE1";
+/// Last bytes of every file; the number is the format's version. Before it come the code, the key and the MAC: the code
+/// is first because engines map files from their start.
+const MAGIC: &[u8; 8] = b"STLCODE2";
 
-/// Bytes of the MAC that follows the magic.
+/// Bytes of the MAC.
 const MAC_BYTES: usize = 32;
+
+/// Bytes read at a time to verify a file: they stay in the processor's cache.
+const READ_BYTES: usize = 128 * 1024;
 
 /// Bytes of one file: the code of the largest component is some five times its 64 MiB.
 const FILE_BYTES: u64 = 512 * 1024 * 1024;
@@ -99,24 +104,26 @@ impl Cache {
     }
 
     /// The code compiled for `key`, if it is there and authentic. A file that is not authentic is removed.
-    pub fn get(&self, key: &CacheKey) -> Option<Artifact> {
+    pub fn get(&self, key: &CacheKey) -> Option<CodeFile> {
         let path = self.path(key);
-        let header = key.header();
-        let parts = match read_file(&path, MAGIC.len() + MAC_BYTES + header.len()) {
-            Ok(parts) => parts?,
+        let file = match open_code(&path) {
+            Ok(file) => file?,
             Err(error) => {
                 tracing::warn!("{} is not used: {error}", path.display());
                 return None;
             }
         };
-        let Some(code) = self.authentic(&header, parts) else {
+        let Ok(Some(bytes)) = self.authentic(&file, &key.header()) else {
             tracing::warn!("{} is not authentic and was removed", path.display());
             let _ = fs::remove_file(&path);
             return None;
         };
-        // SAFETY: the MAC, under a key that only this user can read, was verified over this very buffer and over the
-        // engine's id; `put` is the only writer of such files, and it takes an `Artifact` of that engine.
-        Some(unsafe { Artifact::trusted(code) })
+        // Only a hint to `evict`.
+        let _ = file.set_modified(SystemTime::now());
+        // SAFETY: the MAC, under a key that only this user can read, was verified over this very file and over the
+        // engine's id; `put` is the only writer of such files, takes an `Artifact` of that engine, and never writes to
+        // a file that has its name already.
+        Some(unsafe { CodeFile::trusted(file, bytes) })
     }
 
     /// Keeps the code compiled for `key`, in the place of what was kept before.
@@ -130,10 +137,12 @@ impl Cache {
         let header = key.header();
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-            file.write_all(MAGIC)?;
-            file.write_all(self.mac(&header, artifact.bytes()).as_bytes())?;
-            file.write_all(&header)?;
             file.write_all(artifact.bytes())?;
+            file.write_all(&header)?;
+            let mut mac = self.hasher();
+            mac.update(artifact.bytes());
+            file.write_all(signed(mac, &header).as_bytes())?;
+            file.write_all(MAGIC)?;
             file.sync_all()?;
             fs::rename(&temporary, &path)
         };
@@ -150,18 +159,33 @@ impl Cache {
         self.dir.join(format!("{}.code", blake3::hash(&key.header()).to_hex()))
     }
 
-    fn mac(&self, header: &[u8], code: &[u8]) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(MAGIC).update(&(header.len() as u64).to_le_bytes()).update(header).update(code);
-        hasher.finalize()
+    fn hasher(&self) -> blake3::Hasher {
+        blake3::Hasher::new_keyed(&self.key)
     }
 
-    /// The code of a file's two parts, if the file was written by [`put`](Self::put) for the key of `header`.
-    fn authentic(&self, header: &[u8], (front, code): (Vec<u8>, Vec<u8>)) -> Option<Vec<u8>> {
-        let (mac, rest) = front.strip_prefix(MAGIC)?.split_at_checked(MAC_BYTES)?;
+    /// How many bytes of code a file begins with, if it was written by [`put`](Self::put) for the key of `header`.
+    fn authentic(&self, mut file: &File, header: &[u8]) -> io::Result<Option<u64>> {
+        let end_bytes = header.len() + MAC_BYTES + MAGIC.len();
+        let Some(bytes) = file.metadata()?.len().checked_sub(end_bytes as u64) else { return Ok(None) };
+        let mut end = vec![0; end_bytes];
+        file.seek(SeekFrom::Start(bytes))?;
+        file.read_exact(&mut end)?;
+        let (kept_header, rest) = end.split_at(header.len());
+        let (kept_mac, magic) = rest.split_at(MAC_BYTES);
+        if kept_header != header || magic != MAGIC {
+            return Ok(None);
+        }
+        file.seek(SeekFrom::Start(0))?;
+        let (mut mac, mut left, mut block) = (self.hasher(), bytes, vec![0; READ_BYTES]);
+        while left > 0 {
+            let block = &mut block[..usize::try_from(left).map_or(READ_BYTES, |left| left.min(READ_BYTES))];
+            file.read_exact(block)?;
+            mac.update(block);
+            left -= block.len() as u64;
+        }
         // Comparing two hashes of this type takes the same time wherever they differ.
-        let same = rest == header && self.mac(header, &code) == blake3::Hash::from_slice(mac).ok()?;
-        same.then_some(code)
+        let same = blake3::Hash::from_slice(kept_mac).is_ok_and(|kept| kept == signed(mac, header));
+        Ok(same.then_some(bytes))
     }
 
     /// Removes the oldest files, but not `keep`, until all fit. Their times are only a hint: a wrong one costs a
@@ -215,9 +239,9 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// The first `front` bytes of a file and, so that they need not be moved, the rest in a buffer of its own.
-fn read_file(path: &Path, front: usize) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
-    let mut file = match open(path) {
+/// Opens a file of compiled code; nothing if there is none.
+fn open_code(path: &Path) -> io::Result<Option<File>> {
+    let file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
@@ -225,19 +249,14 @@ fn read_file(path: &Path, front: usize) -> io::Result<Option<(Vec<u8>, Vec<u8>)>
     if !metadata.is_file() || metadata.len() > FILE_BYTES {
         return Err(io::Error::other("no file of compiled code"));
     }
-    // What is appended meanwhile is not read: the MAC will not hold then.
-    let mut rest = metadata.len();
-    let mut read = |bytes: u64| -> io::Result<Vec<u8>> {
-        let bytes = bytes.min(rest);
-        rest -= bytes;
-        let mut part = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-        Read::by_ref(&mut file).take(bytes).read_to_end(&mut part)?;
-        Ok(part)
-    };
-    let parts = (read(front as u64)?, read(FILE_BYTES)?);
-    // Only a hint to `evict`.
-    let _ = file.set_modified(SystemTime::now());
-    Ok(Some(parts))
+    Ok(Some(file))
+}
+
+/// The MAC of a file whose code was hashed: over the code, then the key's fields and their length, which stands at a
+/// place that the code cannot move.
+fn signed(mut code: blake3::Hasher, header: &[u8]) -> blake3::Hash {
+    code.update(header).update(&(header.len() as u64).to_le_bytes()).update(MAGIC);
+    code.finalize()
 }
 
 fn read_key(path: &Path) -> Result<Option<[u8; 32]>> {
@@ -305,6 +324,10 @@ mod tests {
         unsafe { Artifact::trusted((0..=255).cycle().take(4_000).collect()) }
     }
 
+    fn got(cache: &Cache, key: &CacheKey) -> Option<Artifact> {
+        cache.get(key).map(|code| code.read().unwrap())
+    }
+
     fn opened(root: &Path) -> Cache {
         Cache::open(&root.join("cache"), &root.join("state")).unwrap()
     }
@@ -321,8 +344,8 @@ mod tests {
     fn what_was_put_is_got_again_also_by_a_later_process() {
         let root = tempfile::tempdir().unwrap();
         let (cache, path) = filled(root.path());
-        assert_eq!(cache.get(&key()), Some(artifact()));
-        assert_eq!(opened(root.path()).get(&key()), Some(artifact()));
+        assert_eq!(got(&cache, &key()), Some(artifact()));
+        assert_eq!(got(&opened(root.path()), &key()), Some(artifact()));
         assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(root.path().join("cache")).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(root.path().join("cache")).unwrap().count(), 1, "no temporary file stays");
@@ -341,7 +364,7 @@ mod tests {
         });
         for file in damaged.chain([[&*whole, b"x"].concat()]) {
             fs::write(&path, file).unwrap();
-            assert_eq!(cache.get(&key()), None);
+            assert_eq!(got(&cache, &key()), None);
             assert!(!path.exists(), "what is not authentic is removed");
         }
     }
@@ -359,15 +382,15 @@ mod tests {
         others[3].engine.configuration = "y".into();
         others[4].world = World::Dsp;
         for other in others {
-            assert_eq!(cache.get(&other), None);
+            assert_eq!(got(&cache, &other), None);
             // The file of one key under the name of another.
             fs::write(cache.path(&other), &file).unwrap();
-            assert_eq!(cache.get(&other), None);
+            assert_eq!(got(&cache, &other), None);
         }
         let stranger = tempfile::tempdir().unwrap();
         let (strange, strange_path) = filled(stranger.path());
         fs::write(&strange_path, &file).unwrap();
-        assert_eq!(strange.get(&key()), None, "made with another secret");
+        assert_eq!(got(&strange, &key()), None, "made with another secret");
     }
 
     #[test]
@@ -377,7 +400,7 @@ mod tests {
         let moved = root.path().join("elsewhere");
         fs::rename(&path, &moved).unwrap();
         std::os::unix::fs::symlink(&moved, &path).unwrap();
-        assert_eq!(cache.get(&key()), None);
+        assert_eq!(got(&cache, &key()), None);
         let secret = root.path().join("state").join(KEY_FILE);
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
         let error = Cache::open(&root.path().join("cache"), &root.path().join("state")).unwrap_err();
@@ -423,7 +446,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (_, _) = filled(root.path());
         fs::write(root.path().join("state").join(KEY_FILE), b"short").unwrap();
-        assert_eq!(opened(root.path()).get(&key()), None);
+        assert_eq!(got(&opened(root.path()), &key()), None);
         assert_eq!(opened(root.path()).key, opened(root.path()).key);
     }
 }

@@ -6,7 +6,13 @@
 #[cfg(any(test, feature = "fake-engine"))]
 pub mod fake;
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{
+    error::Error as StdError,
+    fmt,
+    fs::File,
+    io::{self, Read, Seek},
+    sync::Arc,
+};
 
 use crate::{
     capability::{Decoder, Dsp, Lyrics, OutputSink, Source},
@@ -58,6 +64,41 @@ impl Artifact {
 impl fmt::Debug for Artifact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Artifact({} bytes)", self.0.len())
+    }
+}
+
+/// Compiled code in a file: its first bytes, whatever follows.
+#[derive(Debug)]
+pub struct CodeFile {
+    file: File,
+    bytes: u64,
+}
+
+impl CodeFile {
+    /// Vouches for the first `bytes` of a file.
+    ///
+    /// # Safety
+    /// As for [`Artifact::trusted`]. Nobody writes to the file any more, so that engines may map it.
+    pub unsafe fn trusted(file: File, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+
+    /// The file, to be mapped from its start.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// A copy of the code.
+    ///
+    /// # Errors
+    /// Those of reading; a file that became shorter is one.
+    pub fn read(&self) -> io::Result<Artifact> {
+        let mut code = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
+        let mut file = &self.file;
+        file.rewind()?;
+        file.take(self.bytes).read_to_end(&mut code)?;
+        let whole = code.len() as u64 == self.bytes;
+        whole.then_some(Artifact(code)).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -141,6 +182,15 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// Code of another engine, a missing import, or an export of another shape.
     fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError>;
+
+    /// Loads compiled code as [`load`](Self::load) does, without copying it where the engine can.
+    ///
+    /// # Errors
+    /// As for `load`, and those of reading.
+    fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
+        let read = code.read().map_err(|error| EngineError::new(Phase::Load, error.to_string()))?;
+        self.load(&read)
+    }
 
     /// What this engine promises.
     fn guarantees(&self) -> &'static [Guarantee];

@@ -184,8 +184,7 @@ fn load(shared: &Arc<Shared>, snapshot: &Snapshot, route: &RouteKey) -> Result<G
 
 /// The program of code compiled before, if there is any that this engine takes.
 fn cached(shared: &Shared, key: &CacheKey) -> Option<Arc<dyn Program>> {
-    let artifact = shared.cache.as_ref()?.get(key)?;
-    let loaded = shared.engine.load(&artifact);
+    let loaded = shared.engine.load_file(shared.cache.as_ref()?.get(key)?);
     loaded.inspect_err(|error| tracing::warn!("compiled code from the cache is not used: {error}")).ok()
 }
 
