@@ -1,12 +1,14 @@
 //! What must hold on every engine. A group a file; each gives its cases as data.
 
 mod abi;
+mod abilities;
 mod cancel;
 mod contract;
 mod decode;
 mod faults;
 mod guarded;
 mod hooks;
+mod imports;
 mod input;
 mod metadata;
 mod runtime;
@@ -14,7 +16,6 @@ mod seek;
 mod sessions;
 mod store;
 mod wasi;
-mod worlds;
 
 use crate::support::Case;
 
@@ -32,7 +33,8 @@ pub(crate) fn all() -> Vec<Case> {
         guarded::cases(),
         abi::cases(),
         wasi::cases(),
-        worlds::cases(),
+        abilities::cases(),
+        imports::cases(),
         contract::cases(),
         runtime::cases(),
         store::cases(),

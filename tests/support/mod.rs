@@ -2,8 +2,10 @@
 //!
 //! [`Case`] is one thing that must hold, [`Subject`] the engine it is asked of.
 
+pub(crate) mod ability;
 pub(crate) mod again;
 pub(crate) mod audio;
+pub(crate) mod desk;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
