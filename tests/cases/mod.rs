@@ -1,6 +1,7 @@
 //! What must hold on every engine. A group a file; each gives its cases as data.
 
 mod abi;
+mod abilities;
 mod cancel;
 mod contract;
 mod cuts;
@@ -12,6 +13,7 @@ mod formats;
 mod guarded;
 mod hooks;
 mod hostile;
+mod imports;
 mod input;
 mod load;
 mod metadata;
@@ -23,7 +25,6 @@ mod store;
 mod strings;
 pub(crate) mod together;
 mod wasi;
-mod worlds;
 mod zoo;
 
 use crate::support::Case;
@@ -47,7 +48,8 @@ pub(crate) fn all() -> Vec<Case> {
         hostile::cases(),
         load::cases(),
         wasi::cases(),
-        worlds::cases(),
+        abilities::cases(),
+        imports::cases(),
         contract::cases(),
         exports::cases(),
         ends::cases(),
