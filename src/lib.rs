@@ -8,6 +8,7 @@ pub use stellatune_plugin_core::{
     error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     event::Event,
     host::{HostStream, Http, Services, Sidecars, Streams},
+    hot,
     install::Installed,
     limits::{Budget, Budgets, Limits},
     manifest, registry,

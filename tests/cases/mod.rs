@@ -7,6 +7,7 @@ mod decode;
 mod faults;
 mod guarded;
 mod hooks;
+mod hot;
 mod input;
 mod metadata;
 mod runtime;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Case> {
         faults::cases(),
         hooks::cases(),
         guarded::cases(),
+        hot::cases(),
         abi::cases(),
         wasi::cases(),
         worlds::cases(),

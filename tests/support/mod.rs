@@ -7,6 +7,7 @@ pub(crate) mod audio;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
+pub(crate) mod hot;
 pub(crate) mod package;
 pub(crate) mod random;
 pub(crate) mod stream;

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Program};
+use stellatune_plugin_core::{
+    engine::{Artifact, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Program},
+    limits::Limits,
+};
 
 use super::fixture;
 
@@ -63,6 +66,10 @@ impl Engine for Remembering {
 
     fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError> {
         self.engine.load(artifact)
+    }
+
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        self.engine.hot(wasm, exports, limits)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {

@@ -35,6 +35,7 @@ pub mod registry;
 pub mod route;
 
 pub mod actor;
+pub mod hot;
 
 mod schedule;
 

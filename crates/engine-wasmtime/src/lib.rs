@@ -3,13 +3,14 @@
 //! [`WasmtimeEngine`] is the [`Engine`] of core's seam, and all that this
 //! crate offers. Not here: any policy, such as deadlines, limits, grants and restarts (core).
 //!
-//! `program` links and starts, `guest` calls in, `imports` calls out, `guard` limits and cuts, `convert` translates
+//! `program` links and starts, `guest` calls in, `imports` calls out, `hot` runs hot-path modules, `guard` limits and cuts, `convert` translates
 //! types, `bindings` is generated.
 
 mod bindings;
 mod convert;
 mod guard;
 mod guest;
+mod hot;
 mod imports;
 mod program;
 
@@ -21,7 +22,10 @@ use std::{
 
 use guard::Clock;
 use program::{Linked, State};
-use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Phase, Program};
+use stellatune_plugin_core::{
+    engine::{Artifact, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program},
+    limits::Limits,
+};
 use wasmtime::{
     Config, InstanceAllocationStrategy, WasmFeatures,
     component::{Component, Linker},
@@ -102,6 +106,10 @@ impl Engine for WasmtimeEngine {
         let component = unsafe { Component::deserialize(&self.0.engine, artifact.bytes()) }
             .map_err(|error| EngineError::new(Phase::Load, format!("{error:#}")))?;
         Ok(Arc::new(Linked::new(self.0, &component)?))
+    }
+
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        hot::start(wasm, exports, limits)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {
