@@ -9,6 +9,7 @@ pub use stellatune_plugin_core::{
     error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     event::Event,
     host::{HostStream, Http, Services, Sidecars, Streams},
+    hot,
     inspect,
     install::Installed,
     limits::{Budget, Budgets, Limits},

@@ -13,6 +13,7 @@ mod formats;
 mod guarded;
 mod hooks;
 mod hostile;
+mod hot;
 mod imports;
 mod input;
 mod load;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Case> {
         faults::cases(),
         hooks::cases(),
         guarded::cases(),
+        hot::cases(),
         abi::cases(),
         strings::cases(),
         zoo::cases(),

@@ -11,6 +11,7 @@ pub(crate) mod desk;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
+pub(crate) mod hot;
 pub(crate) mod native;
 pub(crate) mod minimal;
 pub(crate) mod package;
