@@ -9,6 +9,7 @@
 
 mod call;
 mod compound;
+mod define;
 pub(crate) mod flat;
 mod handle;
 pub(crate) mod layout;
