@@ -9,6 +9,8 @@
 
 mod call;
 mod compound;
+#[cfg(feature = "testing")]
+pub(crate) mod dynamic;
 pub(crate) mod flat;
 mod handle;
 pub(crate) mod layout;
