@@ -77,7 +77,7 @@ fn reach(guest: &mut Guest, session: ObjectId, place: &str) -> CallResult<()> {
         "plan" => guest.call(|instance| instance.plan_config(session, "{}")).map(drop),
         "apply" => guest.call(|instance| instance.apply_config(session, "{}")),
         "export" => guest.call(|instance| instance.export_state(session)).map(drop),
-        "import" => guest.call(|instance| instance.import_state(session, "{\"position\":0,")),
+        "import" => guest.call(|instance| instance.import_state(session, "{\"position\":0}")),
         "close" => guest.close(session),
         other => panic!("no place {other}"),
     }

@@ -1,6 +1,7 @@
 //! What must hold on every engine. A group a file; each gives its cases as data.
 
 mod abi;
+mod abilities;
 mod cancel;
 mod contract;
 mod cuts;
@@ -12,6 +13,8 @@ mod formats;
 mod guarded;
 mod hooks;
 mod hostile;
+mod hot;
+mod imports;
 mod input;
 mod load;
 mod metadata;
@@ -19,11 +22,11 @@ mod promises;
 mod runtime;
 mod seek;
 mod sessions;
+mod standard;
 mod store;
 mod strings;
 pub(crate) mod together;
 mod wasi;
-mod worlds;
 mod zoo;
 
 use crate::support::Case;
@@ -41,13 +44,16 @@ pub(crate) fn all() -> Vec<Case> {
         faults::cases(),
         hooks::cases(),
         guarded::cases(),
+        hot::cases(),
         abi::cases(),
         strings::cases(),
         zoo::cases(),
         hostile::cases(),
         load::cases(),
         wasi::cases(),
-        worlds::cases(),
+        standard::cases(),
+        abilities::cases(),
+        imports::cases(),
         contract::cases(),
         exports::cases(),
         ends::cases(),

@@ -3,14 +3,17 @@
 //! [`Case`] is one thing that must hold, [`Subject`] the engine it is asked of, [`transcript`] what happened at the seam
 //! meanwhile, which must be the same on every engine.
 
+pub(crate) mod ability;
 pub(crate) mod again;
 pub(crate) mod audio;
 pub(crate) mod bare;
+pub(crate) mod desk;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
-pub(crate) mod native;
+pub(crate) mod hot;
 pub(crate) mod minimal;
+pub(crate) mod native;
 pub(crate) mod package;
 pub(crate) mod random;
 pub(crate) mod recording;

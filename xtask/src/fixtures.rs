@@ -17,6 +17,8 @@ use anyhow::{Context, Result, bail, ensure};
 const SECTION: &str = "stellatune:source";
 /// What guests of every workspace are built from, next to their own folder and workspace files.
 const SHARED_SOURCES: [&str; 2] = ["crates/sdk", "wit"];
+/// Crate of a workspace that its guests may use.
+const SHARED_CRATE: &str = "shared";
 
 /// A guest and where its wasm is committed.
 struct Guest {
@@ -37,7 +39,7 @@ enum Kind {
     Fixture,
 }
 
-const GUESTS: [Guest; 13] = [
+const GUESTS: [Guest; 15] = [
     Guest { name: "symphonia", kind: Kind::Plugin, package: "symphonia", feature: None },
     fixture("edge-decoder", "edge-decoder", None),
     fixture("hook-loop-enable", "hook-decoder", Some("loop-enable")),
@@ -51,6 +53,8 @@ const GUESTS: [Guest; 13] = [
     fixture("echo-sink", "echo-sink", None),
     fixture("echo-dsp", "echo-dsp", None),
     fixture("std-lyrics", "std-lyrics", None),
+    fixture("host-calls", "host-calls", None),
+    fixture("many-abilities", "many-abilities", None),
 ];
 
 const fn fixture(name: &'static str, package: &'static str, feature: Option<&'static str>) -> Guest {
@@ -144,6 +148,7 @@ fn source_hash(root: &Path, guest: &Guest) -> Result<String> {
     for folder in SHARED_SOURCES {
         files(root, Path::new(folder), &mut paths)?;
     }
+    files(root, Path::new(&format!("{workspace}/{SHARED_CRATE}")), &mut paths)?;
     paths.sort();
     let mut hasher = blake3::Hasher::new();
     let mut add = |bytes: &[u8]| {
@@ -252,6 +257,13 @@ mod tests {
         let after = hashes()?;
         let changed = GUESTS.iter().zip(before.iter().zip(&after)).filter(|(_, (before, after))| before != after);
         assert_eq!(changed.map(|(guest, _)| guest.name).collect::<Vec<_>>(), ["echo-dsp"]);
+
+        let before = hashes()?;
+        fs::create_dir_all(root.join("fixtures/rs/shared/src"))?;
+        fs::write(root.join("fixtures/rs/shared/src/lib.rs"), "changed")?;
+        for (guest, (before, after)) in GUESTS.iter().zip(before.iter().zip(&hashes()?)) {
+            assert_eq!(before != after, guest.kind == Kind::Fixture, "{}", guest.name);
+        }
 
         fs::create_dir_all(root.join("wit"))?;
         fs::write(root.join("wit/common.wit"), "changed")?;

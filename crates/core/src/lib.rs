@@ -37,6 +37,7 @@ pub mod check;
 pub mod route;
 
 pub mod actor;
+pub mod hot;
 
 mod schedule;
 

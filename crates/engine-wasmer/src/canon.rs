@@ -9,6 +9,7 @@
 
 mod call;
 mod compound;
+mod define;
 #[cfg(feature = "testing")]
 pub(crate) mod dynamic;
 pub(crate) mod flat;

@@ -1,283 +1,310 @@
-//! The four worlds besides the decoder's, each method of their capability traits.
+//! A source's own methods, and those of the streams it produces itself.
 
 use std::sync::{Arc, Mutex};
 
 use stellatune_plugin_core::{
-    capability::{Dsp, Lyrics, OpenedHandle, OutputSink, Source},
+    capability::{OpenedHandle, OpenedStream},
     control::CallControl,
-    engine::Instance,
     error::{CallResult, PluginError},
-    host::{HostStream, Http, Services, Streams},
+    host::{HostStream, Services, Streams},
+    table::ObjectId,
     types::{
-        AudioSpec, BufferLayout, ConfigUpdateMode, ConfigUpdatePlan, CoreModuleSpec, DisableReason, HotPathRole,
-        LyricCandidate, NegotiatedSpec, OpenRequest, RuntimeStatus, SampleFormat, StreamOpenKind,
+        AudioTags, EncodedAudioFormat, EncodedChunk, Header, HttpMethod, MediaMetadata, MetadataEntry, MetadataValue,
+        OpenRequest, StreamOpenKind,
     },
 };
 
 use crate::support::{
     Case, Subject,
+    ability::{Kind, source},
     guest::{Guest, Options, refusal},
     stream::Script,
 };
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        Case::new("worlds/source", ["echo-source"], source),
-        Case::new("worlds/source-passthrough", ["echo-source"], passthrough),
-        Case::new("worlds/lyrics", ["echo-lyrics"], lyrics),
-        Case::new("worlds/lyrics-fetch-json", ["echo-lyrics"], fetch_json),
-        Case::new("worlds/output-sink", ["echo-sink"], output_sink),
-        Case::new("worlds/output-sink-without-sidecars", ["echo-sink"], no_sidecar),
-        Case::new("worlds/dsp", ["echo-dsp"], dsp),
-        Case::new("worlds/only-what-is-exported", ["echo-source", "echo-lyrics", "echo-sink", "echo-dsp"], exports),
-        Case::new("worlds/hooks", ["echo-source", "echo-lyrics", "echo-sink", "echo-dsp"], hooks),
+        Case::new("abilities/source/list-items-json/values", ["echo-source"], list_items),
+        Case::new("abilities/source/open-stream-json/processed", ["echo-source"], processed),
+        Case::new("abilities/source/open-stream-json/passthrough", ["echo-source"], passthrough),
+        Case::new("abilities/source/open-stream-json/requests", ["echo-source"], requests),
+        Case::new(
+            "abilities/source/open-stream-json/host-stream-read-by-the-guest",
+            ["echo-source"],
+            read_by_the_guest,
+        ),
+        Case::new("abilities/source/open-stream-json/memory", ["echo-source"], memory),
+        Case::new("abilities/source/open-stream-json/every-field", ["echo-source"], opened_every_field),
+        Case::new("abilities/source/open-uri/values", ["echo-source"], open_uri),
+        Case::new("abilities/source-stream/metadata/values", ["echo-source"], stream_metadata),
+        Case::new("abilities/source-stream/metadata/a-cover-of-several-mib", ["echo-source"], cover),
+        Case::new("abilities/source-stream/read/ends", ["echo-source"], ends),
+        Case::new("abilities/source-stream/outlives-its-catalog", ["echo-source"], outlives),
+        Case::new("abilities/source-stream/side-by-side", ["echo-source"], side_by_side),
     ]
 }
 
-const CD: AudioSpec = AudioSpec { sample_rate: 44_100, channels: 2 };
-
-fn as_source(instance: &mut dyn Instance) -> &mut dyn Source {
-    instance.source().expect("a source")
+/// What a fixture tells of itself when it is asked for every field.
+pub(crate) fn every_field() -> MediaMetadata {
+    let text = |text: &str| Some(text.to_owned());
+    let entry = |key: &str, value| MetadataEntry { key: key.to_owned(), value };
+    MediaMetadata {
+        tags: AudioTags {
+            title: text("title"),
+            album: text("album"),
+            artists: vec!["one".into(), "two".into()],
+            album_artists: vec![String::new()],
+            genres: vec!["genre".into()],
+            track_number: Some(1),
+            track_total: Some(2),
+            disc_number: Some(3),
+            disc_total: Some(u32::MAX),
+            year: Some(0),
+            comment: text("caf\u{e9} \u{1f3b5}"),
+        },
+        duration_ms: Some(u64::MAX),
+        format: EncodedAudioFormat {
+            codec: "codec".into(),
+            sample_rate: Some(96_000),
+            channels: Some(u16::MAX),
+            bitrate_kbps: Some(320),
+            container: text("container"),
+        },
+        extras: vec![
+            entry("text", MetadataValue::Text("t".into())),
+            entry("boolean", MetadataValue::Boolean(true)),
+            entry("uint32", MetadataValue::Uint32(u32::MAX)),
+            entry("uint64", MetadataValue::Uint64(u64::MAX)),
+            entry("int64", MetadataValue::Int64(i64::MIN)),
+            entry("float64", MetadataValue::Float64(-0.5)),
+            entry("bytes", MetadataValue::Bytes(vec![0, 255, 0])),
+        ],
+    }
 }
 
-fn as_lyrics(instance: &mut dyn Instance) -> &mut dyn Lyrics {
-    instance.lyrics().expect("lyrics")
+fn catalog(guest: &mut Guest) -> ObjectId {
+    guest.call(|it| source(it).create()).expect("creates")
 }
 
-fn as_sink(instance: &mut dyn Instance) -> &mut dyn OutputSink {
-    instance.output_sink().expect("a sink")
+fn open(guest: &mut Guest, catalog: ObjectId, track: &str) -> CallResult<OpenedStream> {
+    guest.call(|it| source(it).open_stream_json(catalog, track))
 }
 
-fn as_dsp(instance: &mut dyn Instance) -> &mut dyn Dsp {
-    instance.dsp().expect("a dsp")
-}
-
-fn hot_apply() -> ConfigUpdatePlan {
-    ConfigUpdatePlan { mode: ConfigUpdateMode::HotApply, reason: None }
-}
-
-fn source(subject: &Subject) {
-    let mut guest = Guest::new(subject, "echo-source");
-    let catalog = guest.call(|instance| as_source(instance).create()).expect("creates");
-    assert_eq!(guest.call(|instance| instance.plan_config(catalog, "{}")), Ok(hot_apply()));
-    guest.call(|instance| instance.apply_config(catalog, "{\"a\":1}")).expect("applies");
-    let items = guest.call(|instance| as_source(instance).list_items_json(catalog, "{\"action\":\"search\"}"));
-    let expected = "[{\"kind\":\"track\",\"title\":\"echo\",\"config\":{\"a\":1},\"track\":{\"action\":\"search\"}}]";
-    assert_eq!(items.as_deref(), Ok(expected));
-    assert_eq!(guest.call(|instance| instance.export_state(catalog)), Ok(Some("{\"a\":1}".into())));
-    guest.call(|instance| instance.import_state(catalog, "7")).expect("imports");
-    let error = refusal(guest.call(|instance| as_source(instance).open_uri(catalog, "x:y").map(drop)));
-    assert_eq!(error, PluginError::Unsupported("no addresses here".into()));
-
-    let opened = guest.call(|instance| as_source(instance).open_stream_json(catalog, "the bytes")).expect("opens");
-    assert_eq!(opened.ext_hint.as_deref(), Some("echo"));
+#[track_caller]
+fn its_own(opened: &OpenedStream) -> ObjectId {
     let OpenedHandle::Processed(stream) = opened.handle else { panic!("the source reads it itself") };
-    let metadata = guest.call(|instance| as_source(instance).stream_metadata(stream)).expect("has metadata");
-    assert_eq!(Some(metadata), opened.metadata);
-    // The stream outlives its catalog.
-    guest.close(catalog).expect("closes");
-    let mut bytes = Vec::new();
+    stream
+}
+
+/// All bytes of a stream, and how many chunks they came in.
+fn read_all(guest: &mut Guest, stream: ObjectId, max_bytes: u32) -> (Vec<u8>, usize) {
+    let (mut bytes, mut chunks) = (Vec::new(), 0);
     loop {
-        let chunk = guest.call(|instance| as_source(instance).stream_read(stream, 4)).expect("reads");
-        assert!(chunk.bytes.len() <= 4);
+        let chunk = guest.call(|it| source(it).stream_read(stream, max_bytes)).expect("reads");
+        assert!(chunk.bytes.len() <= max_bytes as usize);
+        chunks += 1;
         bytes.extend(chunk.bytes);
         if chunk.eof {
-            break;
+            return (bytes, chunks);
         }
+        assert!(chunks < 10_000, "comes to an end");
     }
-    assert_eq!(bytes, b"the bytes");
+}
+
+fn list_items(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    guest.call(|it| it.apply_config(catalog, "{\"a\":1}")).expect("applies");
+    for request in ["{\"action\":\"search\"}", "\"caf\u{e9}\"", ""] {
+        let items = guest.call(|it| source(it).list_items_json(catalog, request));
+        let expected =
+            format!("[{{\"kind\":\"track\",\"title\":\"echo\",\"config\":{{\"a\":1}},\"track\":{request}}}]");
+        assert_eq!(items, Ok(expected));
+    }
+}
+
+fn processed(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    let opened = open(&mut guest, catalog, "the bytes").expect("opens");
+    assert_eq!(opened.ext_hint.as_deref(), Some("echo"));
+    let metadata = opened.metadata.clone();
+    let stream = its_own(&opened);
+    assert_eq!(Some(guest.call(|it| source(it).stream_metadata(stream)).expect("has metadata")), metadata);
+    assert_eq!(read_all(&mut guest, stream, 4), (b"the bytes".to_vec(), 3));
     guest.close(stream).expect("closes");
-    refusal(guest.call(|instance| as_source(instance).stream_read(stream, 4)));
+    refusal(guest.call(|it| source(it).stream_read(stream, 4)));
 }
 
-/// A stream of the host goes through the guest and comes back as itself.
-fn passthrough(subject: &Subject) {
-    struct Shelf(Mutex<Vec<OpenRequest>>);
+/// Hands out a stream for every request, and remembers it.
+#[derive(Default)]
+struct Shelf(Mutex<Vec<OpenRequest>>);
 
-    impl Streams for Shelf {
-        fn open(&self, request: &OpenRequest, _: &Arc<CallControl>) -> CallResult<Box<dyn HostStream>> {
-            self.0.lock().expect("no panic").push(request.clone());
-            Ok(Script::new(&b"on the shelf"[..]).boxed())
+impl Streams for Shelf {
+    fn open(&self, request: &OpenRequest, _: &Arc<CallControl>) -> CallResult<Box<dyn HostStream>> {
+        self.0.lock().expect("no panic").push(request.clone());
+        match request.target.as_str() {
+            "refused" => Err(PluginError::Denied("network:refused".into()).into()),
+            _ => Ok(Script::new(&b"on the shelf"[..]).short(&[5]).boxed()),
         }
     }
+}
 
-    let shelf = Arc::new(Shelf(Mutex::default()));
+fn with_shelf(subject: &Subject) -> (Guest, Arc<Shelf>) {
+    let shelf = Arc::new(Shelf::default());
     let services = Services { streams: shelf.clone(), ..Services::default() };
-    let mut guest = Guest::with(subject, "echo-source", Options { services, ..Options::default() }).expect("starts");
-    let catalog = guest.call(|instance| as_source(instance).create()).expect("creates");
-    let opened = guest.call(|instance| as_source(instance).open_stream_json(catalog, "{\"open\":\"/music/x\"}"));
-    let OpenedHandle::Passthrough(Some(mut stream)) = opened.expect("opens").handle else {
-        panic!("the host reads it")
-    };
+    let guest = Guest::with(subject, Kind::Source.fixture(), Options { services, ..Options::default() });
+    (guest.expect("starts"), shelf)
+}
+
+/// A stream of the host goes through the guest and comes back as itself, with what the guest says of it.
+fn passthrough(subject: &Subject) {
+    let (mut guest, shelf) = with_shelf(subject);
+    let catalog = catalog(&mut guest);
+    let opened = open(&mut guest, catalog, "{\"open\":\"/music/x\"}").expect("opens");
+    assert_eq!((opened.ext_hint, opened.metadata), (None, None));
+    let OpenedHandle::Passthrough(Some(mut stream)) = opened.handle else { panic!("the host reads it") };
+    // Many of them, and one that the host refuses, leave no handle behind.
+    for _ in 0..600 {
+        drop(open(&mut guest, catalog, "{\"open\":\"/music/y\"}").expect("opens"));
+    }
+    let error = refusal(open(&mut guest, catalog, "{\"open\":\"refused\"}").map(drop));
+    assert_eq!(error, PluginError::Denied("network:refused".into()));
     drop(guest);
-    let control = Arc::default();
-    assert_eq!(stream.read(100, &control), Ok(b"on the shelf".to_vec()), "it outlives the guest");
-    let requests = shelf.0.lock().expect("no panic");
-    assert_eq!((requests.len(), requests[0].kind, &*requests[0].target), (1, StreamOpenKind::File, "/music/x"));
+    assert_eq!(stream.read(100, &Arc::default()), Ok(b"on th".to_vec()), "it outlives the guest");
+    assert_eq!(shelf.0.lock().expect("no panic").len(), 602);
 }
 
-fn lyrics(subject: &Subject) {
-    let mut guest = Guest::new(subject, "echo-lyrics");
-    let provider = guest.call(|instance| as_lyrics(instance).create()).expect("creates");
-    let found = guest.call(|instance| as_lyrics(instance).search(provider, "caf\u{e9}")).expect("searches");
-    assert_eq!(
-        found,
-        [LyricCandidate { id: "echo:caf\u{e9}".into(), title: "caf\u{e9}".into(), artist: "Echo".into() }]
-    );
-    assert_eq!(guest.call(|instance| as_lyrics(instance).fetch(provider, &found[0].id)), Ok("caf\u{e9}".into()));
-    let error = refusal(guest.call(|instance| as_lyrics(instance).fetch(provider, "nothing")));
-    assert!(matches!(error, PluginError::NotFound(_)), "{error}");
-    assert_eq!(guest.call(|instance| instance.plan_config(provider, "{}")), Ok(hot_apply()));
-    guest.call(|instance| instance.apply_config(provider, "{}")).expect("applies");
-    assert_eq!(guest.call(|instance| instance.export_state(provider)), Ok(None));
-    guest.call(|instance| instance.import_state(provider, "{}")).expect("imports");
-    guest.close(provider).expect("closes");
-}
-
-/// The import answers what the host's service answers; without one, `unsupported`.
-fn fetch_json(subject: &Subject) {
-    struct Fixed;
-
-    impl Http for Fixed {
-        fn fetch_json(&self, url: &str, _: &Arc<CallControl>) -> CallResult<String> {
-            match url {
-                "http://lyrics.example/1" => Ok("{\"lyrics\":\"la la\"}".into()),
-                _ => Err(PluginError::Denied(format!("network:{url}")).into()),
-            }
-        }
-    }
-
-    let fetch = |services: Services, url: &str| {
-        let mut guest =
-            Guest::with(subject, "echo-lyrics", Options { services, ..Options::default() }).expect("starts");
-        let provider = guest.call(|instance| as_lyrics(instance).create()).expect("creates");
-        guest.call(|instance| as_lyrics(instance).fetch(provider, url))
+/// Every field of a request arrives, for each kind the SDK makes.
+fn requests(subject: &Subject) {
+    let (mut guest, shelf) = with_shelf(subject);
+    let catalog = catalog(&mut guest);
+    let plain = |kind, target: &str| OpenRequest {
+        kind,
+        target: target.into(),
+        method: None,
+        headers: Vec::new(),
+        body: None,
+        connect_timeout_ms: None,
+        read_timeout_ms: None,
     };
-    let with = || Services { http: Arc::new(Fixed), ..Services::default() };
-    assert_eq!(fetch(with(), "http://lyrics.example/1").as_deref(), Ok("{\"lyrics\":\"la la\"}"));
-    assert_eq!(refusal(fetch(with(), "http://other")), PluginError::Denied("network:http://other".into()));
-    let error = refusal(fetch(Services::default(), "http://other"));
-    assert!(matches!(error, PluginError::Unsupported(_)), "{error}");
-}
-
-fn output_sink(subject: &Subject) {
-    let mut guest = Guest::new(subject, "echo-sink");
-    let target = "{\"id\":\"echo\"}";
-    let session = guest.call(|instance| as_sink(instance).create()).expect("creates");
-    let targets = guest.call(|instance| as_sink(instance).list_targets_json(session));
-    assert_eq!(targets.as_deref(), Ok("[{\"id\":\"echo\",\"name\":\"Echo\"}]"));
-    let negotiated = guest.call(|instance| as_sink(instance).negotiate_spec_json(session, target, CD));
-    assert_eq!(negotiated, Ok(NegotiatedSpec { spec: CD, preferred_chunk_frames: 256, prefer_track_rate: true }));
-    let hot = guest.call(|instance| as_sink(instance).describe_hot_path(session, CD)).expect("describes");
-    assert_eq!(hot, Some(hot_path(HotPathRole::OutputSink)));
-
-    let block = [0u8; 8 * 5000];
-    refusal(guest.call(|instance| as_sink(instance).write_interleaved_f32(session, 2, &block)));
-    assert_eq!(guest.call(|instance| instance.plan_config(session, "{}")), Ok(hot_apply()));
-    guest.call(|instance| as_sink(instance).open_json(session, target, CD)).expect("opens");
-    let plan = guest.call(|instance| instance.plan_config(session, "{}")).expect("plans");
-    assert_eq!(plan.mode, ConfigUpdateMode::Recreate);
-    guest.call(|instance| instance.apply_config(session, "{}")).expect("applies");
-    let taken = guest.call(|instance| as_sink(instance).write_interleaved_f32(session, 2, &block));
-    assert_eq!(taken, Ok(4096), "frames, not samples, and not all of them");
-    let error = refusal(guest.call(|instance| as_sink(instance).write_interleaved_f32(session, 1, &block)));
-    assert!(matches!(error, PluginError::InvalidArg(_)), "{error}");
-    let status = guest.call(|instance| as_sink(instance).query_status(session));
-    assert_eq!(status, Ok(RuntimeStatus { queued_samples: 8192, running: true }));
-    assert_eq!(guest.call(|instance| instance.export_state(session)), Ok(Some("{\"written_frames\":4096}".into())));
-    guest.call(|instance| instance.import_state(session, "{}")).expect("imports");
-    guest.call(|instance| as_sink(instance).flush(session)).expect("flushes");
-    guest.call(|instance| as_sink(instance).reset(session)).expect("resets");
-    let status = guest.call(|instance| as_sink(instance).query_status(session));
-    assert_eq!(status, Ok(RuntimeStatus { queued_samples: 0, running: true }));
-    guest.close(session).expect("closes");
-}
-
-fn no_sidecar(subject: &Subject) {
-    let mut guest = Guest::new(subject, "echo-sink");
-    let session = guest.call(|instance| as_sink(instance).create()).expect("creates");
-    let error = refusal(guest.call(|instance| as_sink(instance).open_json(session, "{\"launch\":\"bin/x\"}", CD)));
-    assert!(matches!(error, PluginError::Unsupported(_)), "{error}");
-}
-
-fn hot_path(role: HotPathRole) -> CoreModuleSpec {
-    let dsp = role == HotPathRole::DspTransform;
-    CoreModuleSpec {
-        role,
-        wasm_rel_path: "wasm/hot.wasm".into(),
-        abi_version: 1,
-        memory_export: "memory".into(),
-        init_export: "st_hot_init".into(),
-        process_export: "st_hot_process".into(),
-        reset_export: Some("st_hot_reset".into()),
-        drop_export: dsp.then(|| "st_hot_drop".into()),
-        buffer: BufferLayout {
-            in_offset: 65_536,
-            out_offset: dsp.then_some(131_072),
-            max_frames: 1024,
-            channels: 2,
-            sample_format: SampleFormat::F32le,
-            interleaved: true,
-        },
+    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+    let cases = [
+        ("{\"open\":\"a\"}", plain(StreamOpenKind::File, "a")),
+        ("{\"http\":{\"url\":\"b\"}}", plain(StreamOpenKind::Http, "b")),
+        (
+            "{\"http\":{\"url\":\"c\",\"method\":\"patch\",\"headers\":[[\"k\",\"v\"],[\"\",\"\"]],\"body\":\"text\",\
+             \"connect_ms\":1500,\"read_ms\":0}}",
+            OpenRequest {
+                method: Some(HttpMethod::Patch),
+                headers: vec![header("k", "v"), header("", "")],
+                body: Some(b"text".to_vec()),
+                connect_timeout_ms: Some(1500),
+                read_timeout_ms: Some(0),
+                ..plain(StreamOpenKind::Http, "c")
+            },
+        ),
+        ("{\"tcp\":{\"address\":\"d:1\"}}", plain(StreamOpenKind::Tcp, "d:1")),
+        (
+            "{\"tcp\":{\"address\":\"e:2\",\"connect_ms\":1,\"read_ms\":99999999999}}",
+            OpenRequest {
+                connect_timeout_ms: Some(1),
+                read_timeout_ms: Some(u32::MAX),
+                ..plain(StreamOpenKind::Tcp, "e:2")
+            },
+        ),
+    ];
+    for (track, expected) in cases {
+        drop(open(&mut guest, catalog, track).expect("opens"));
+        assert_eq!(shelf.0.lock().expect("no panic").pop(), Some(expected), "{track}");
     }
 }
 
-fn dsp(subject: &Subject) {
-    let mut guest = Guest::new(subject, "echo-dsp");
-    let silent = AudioSpec { sample_rate: 0, channels: 2 };
-    refusal(guest.call(|instance| as_dsp(instance).create(silent)));
-    let processor = guest.call(|instance| as_dsp(instance).create(CD)).expect("creates");
-    assert_eq!(guest.call(|instance| as_dsp(instance).supported_layouts(processor)), Ok(0b11));
-    assert_eq!(guest.call(|instance| as_dsp(instance).output_channels(processor)), Ok(2));
-    let hot = guest.call(|instance| as_dsp(instance).describe_hot_path(processor, CD)).expect("describes");
-    assert_eq!(hot, Some(hot_path(HotPathRole::DspTransform)));
-
-    let bytes = |samples: &[f32]| samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>();
-    let process = |guest: &mut Guest, samples: &[f32]| {
-        guest.call(|instance| as_dsp(instance).process_interleaved_f32(processor, 2, &bytes(samples)))
-    };
-    assert_eq!(process(&mut guest, &[1.0, -0.5, 0.25, 0.0]), Ok(bytes(&[0.5, -0.25, 0.125, 0.0])));
-    assert_eq!(process(&mut guest, &[]), Ok(Vec::new()));
-    guest.call(|instance| instance.apply_config(processor, "{\"gain\":2}")).expect("applies");
-    assert_eq!(process(&mut guest, &[0.25, 0.5]), Ok(bytes(&[0.5, 1.0])));
-    let state = guest.call(|instance| instance.export_state(processor)).expect("exports").expect("has a state");
-    guest.call(|instance| instance.apply_config(processor, "{\"gain\":0}")).expect("applies");
-    guest.call(|instance| instance.import_state(processor, &state)).expect("imports");
-    assert_eq!(process(&mut guest, &[0.25, 0.5]), Ok(bytes(&[0.5, 1.0])));
-    let plan = guest.call(|instance| instance.plan_config(processor, "{\"mode\":\"reject\"}")).expect("plans");
-    assert_eq!(plan, ConfigUpdatePlan { mode: ConfigUpdateMode::Reject, reason: Some("asked to".into()) });
-    guest.close(processor).expect("closes");
-    refusal(process(&mut guest, &[0.25, 0.5]));
+/// The guest reads a stream of the host and gives its bytes out as its own.
+fn read_by_the_guest(subject: &Subject) {
+    let (mut guest, _shelf) = with_shelf(subject);
+    let catalog = catalog(&mut guest);
+    let stream = its_own(&open(&mut guest, catalog, "{\"read\":\"x\"}").expect("opens"));
+    assert_eq!(read_all(&mut guest, stream, 4096), (b"on the shelf".to_vec(), 4));
 }
 
-/// A component offers what it exports and nothing else.
-fn exports(subject: &Subject) {
-    for (fixture, offers) in [
-        ("edge-decoder", [true, false, false, false, false]),
-        ("echo-source", [false, true, false, false, false]),
-        ("echo-lyrics", [false, false, true, false, false]),
-        ("echo-sink", [false, false, false, true, false]),
-        ("echo-dsp", [false, false, false, false, true]),
-    ] {
-        let found = Guest::new(subject, fixture).call(|instance| {
-            Ok([
-                instance.decoder().is_some(),
-                instance.source().is_some(),
-                instance.lyrics().is_some(),
-                instance.output_sink().is_some(),
-                instance.dsp().is_some(),
-            ])
-        });
-        assert_eq!(found, Ok(offers), "{fixture}");
+/// Bytes of the guest that it hands on like a stream of the host are served by the guest.
+fn memory(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    let stream = its_own(&open(&mut guest, catalog, "{\"memory\":\"bytes\"}").expect("opens"));
+    assert_eq!(read_all(&mut guest, stream, 3), (b"bytes".to_vec(), 3));
+}
+
+fn opened_every_field(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    let opened = open(&mut guest, catalog, "{\"stream\":\"every-field\"}").expect("opens");
+    assert_eq!(opened.metadata, Some(every_field()));
+}
+
+fn open_uri(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    let error = refusal(guest.call(|it| source(it).open_uri(catalog, "x:y").map(drop)));
+    assert_eq!(error, PluginError::Unsupported("no addresses here".into()));
+    let opened = guest.call(|it| source(it).open_uri(catalog, "bytes:caf\u{e9}")).expect("opens");
+    assert_eq!((opened.ext_hint.as_deref(), opened.metadata.as_ref()), (None, None));
+    let stream = its_own(&opened);
+    assert_eq!(read_all(&mut guest, stream, 100).0, "caf\u{e9}".as_bytes());
+}
+
+fn stream_metadata(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let stream = Kind::SourceStream.make(&mut guest, "every-field").expect("opens");
+    assert_eq!(guest.call(|it| source(it).stream_metadata(stream)), Ok(every_field()));
+}
+
+fn cover(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let stream = Kind::SourceStream.make(&mut guest, "cover-12").expect("opens");
+    let metadata = guest.call(|it| source(it).stream_metadata(stream)).expect("fits the boundary");
+    let expected = MetadataEntry { key: "cover".into(), value: MetadataValue::Bytes(vec![0x5a; 12 << 20]) };
+    assert!(metadata.extras == [expected]);
+}
+
+/// The end comes with the last bytes or behind them, can be asked for again, and an empty chunk need not be it.
+fn ends(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let chunk = |bytes: &[u8], eof| Ok(EncodedChunk { bytes: bytes.to_vec(), eof });
+    let read = |guest: &mut Guest, stream, max| guest.call(|it| source(it).stream_read(stream, max));
+    let stream = Kind::SourceStream.make(&mut guest, "abcd").expect("opens");
+    assert_eq!(read(&mut guest, stream, 0), chunk(b"a", false), "nothing asked for counts as one byte");
+    assert_eq!(read(&mut guest, stream, u32::MAX), chunk(b"bcd", true));
+    assert_eq!(read(&mut guest, stream, 4), chunk(b"", true));
+    let stream = Kind::SourceStream.make(&mut guest, "late-end").expect("opens");
+    assert_eq!(read(&mut guest, stream, 8), chunk(b"late-end", false));
+    assert_eq!(read(&mut guest, stream, 8), chunk(b"", true));
+    let stream = Kind::SourceStream.make(&mut guest, "no-end").expect("opens");
+    assert_eq!(read(&mut guest, stream, 8), chunk(b"no-end", false));
+    assert_eq!(read(&mut guest, stream, 8), chunk(b"", false));
+}
+
+fn outlives(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    let stream = its_own(&open(&mut guest, catalog, "the bytes").expect("opens"));
+    guest.close(catalog).expect("closes");
+    assert_eq!(read_all(&mut guest, stream, 4).0, b"the bytes");
+}
+
+fn side_by_side(subject: &Subject) {
+    let mut guest = Guest::new(subject, Kind::Source.fixture());
+    let catalog = catalog(&mut guest);
+    let texts: Vec<String> = (0..60).map(|n| format!("stream {n}")).collect();
+    let streams: Vec<_> = texts.iter().map(|text| its_own(&open(&mut guest, catalog, text).expect("opens"))).collect();
+    for (stream, text) in streams.iter().zip(&texts) {
+        let chunk = guest.call(|it| source(it).stream_read(*stream, 3)).expect("reads");
+        assert_eq!(chunk.bytes, text.as_bytes()[..3]);
     }
-}
-
-fn hooks(subject: &Subject) {
-    for fixture in ["echo-source", "echo-lyrics", "echo-sink", "echo-dsp"] {
-        let mut guest = Guest::new(subject, fixture);
-        guest.call(|instance| instance.enable()).expect("enables");
-        guest.call(|instance| instance.disable(DisableReason::Reload)).expect("disables");
-        let texts: Vec<_> = guest.log().into_iter().map(|(_, text)| text).collect();
-        assert_eq!(texts, ["on-enable", "on-disable DisableReason::Reload"], "{fixture}");
+    for (n, stream) in streams.iter().enumerate().filter(|(n, _)| n % 2 == 0) {
+        guest.close(*stream).unwrap_or_else(|error| panic!("{n}: {error}"));
+    }
+    for (stream, text) in streams.iter().zip(&texts).skip(1).step_by(2) {
+        assert_eq!(read_all(&mut guest, *stream, 100).0, text.as_bytes()[3..]);
     }
 }
