@@ -43,7 +43,8 @@ pub(crate) fn cases() -> Vec<Case> {
             [],
             bulk_operations_are_cut_between_one_and_the_next,
         ),
-        Case::new("cuts/a-loop-around-host-calls-is-cut", ["edge-decoder"], a_loop_around_host_calls_is_cut),
+        Case::new("cuts/a-loop-around-host-calls-is-cut", ["edge-decoder"], a_loop_around_host_calls_is_cut)
+            .calls_alone("how often a guest calls the host before it is cut depends on the clock"),
         Case::new("cuts/a-sleep-is-cut-at-the-wall-budget", ["edge-decoder"], a_sleep_is_cut_at_the_wall_budget),
         Case::new(
             "cuts/a-running-guest-is-cancelled-from-another-thread",

@@ -22,6 +22,7 @@ mod promises;
 mod runtime;
 mod seek;
 mod sessions;
+mod standard;
 mod store;
 mod strings;
 pub(crate) mod together;
@@ -50,6 +51,7 @@ pub(crate) fn all() -> Vec<Case> {
         hostile::cases(),
         load::cases(),
         wasi::cases(),
+        standard::cases(),
         abilities::cases(),
         imports::cases(),
         contract::cases(),

@@ -43,7 +43,12 @@ const fn hot(case: &'static str) -> Gap {
 }
 
 /// A case that an engine keeps, but with another transcript than the first engine's.
-pub(crate) const DIFFERENCES: &[Gap] = &[];
+pub(crate) const DIFFERENCES: &[Gap] = &[Gap {
+    engine: "wasmer",
+    case: "ends/exports-that-are-missing-or-of-another-type-are-named",
+    reason: "Wasmtime compares the types of exports when an instance is made, Wasmer's component layer when the \
+             component is loaded; core refuses such a component before either",
+}];
 
 pub(crate) fn difference(engine: &str, case: &str) -> Option<&'static Gap> {
     DIFFERENCES.iter().find(|gap| gap.engine == engine && gap.case == case)
