@@ -43,7 +43,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/engine-wasmtime", &["stellatune-plugin-core"]),
-    ("crates/sdk", &[]),
+    // Itself, whose tests turn on its features.
+    ("crates/sdk", &["stellatune-plugin-sdk"]),
     ("crates/cli", &["stellatune-plugins"]),
 ];
 
