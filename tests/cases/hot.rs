@@ -4,9 +4,7 @@ use std::{cell::Cell, thread};
 
 use stellatune_plugin_core::{
     error::{ErrorKind, TrapKind},
-    hot::{
-        HotControl, HotFault, HotOutcome, HotProcessor, HotReport, HotSink, HotSpec, Primed, RESET_ROUTE, RESET_SEEK,
-    },
+    hot::{HotControl, HotFault, HotOutcome, HotProcessor, HotReport, HotSink, HotSpec, RESET_ROUTE, RESET_SEEK},
     types::{AudioSpec, CoreModuleSpec, HotPathRole, SampleFormat},
 };
 
@@ -33,6 +31,9 @@ mod cue {
     pub(super) const LATER: f32 = 109.0;
     pub(super) const NEED_RESET: f32 = 110.0;
 }
+
+/// What makes a good description a bad one.
+type Change<'a> = &'a dyn Fn(&mut CoreModuleSpec);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -279,7 +280,7 @@ fn regions(subject: &Subject) {
         assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
         error.message().to_owned()
     };
-    let cases: [(&dyn Fn(&mut CoreModuleSpec), &str); 12] = [
+    let cases: [(Change<'_>, &str); 12] = [
         (&|spec| spec.buffer.in_offset = 196_608, "ends outside the 196608 bytes"),
         (&|spec| spec.buffer.out_offset = Some(196_608 - 8188), "ends outside the 196608 bytes"),
         (&|spec| spec.buffer.in_offset = u32::MAX - 3, "leave the address space"),
@@ -307,7 +308,7 @@ fn regions(subject: &Subject) {
 fn descriptions(subject: &Subject) {
     let wasm = module(GAIN);
     let good = spec(HotPathRole::DspTransform, &wasm);
-    let cases: [(&dyn Fn(&mut CoreModuleSpec), ErrorKind, &str); 14] = [
+    let cases: [(Change<'_>, ErrorKind, &str); 14] = [
         (&|spec| spec.abi_version = 2, ErrorKind::Unsupported, "its ABI has version 2"),
         (&|spec| spec.abi_version = 0, ErrorKind::Unsupported, "its ABI has version 0"),
         (&|spec| spec.buffer.interleaved = false, ErrorKind::Unsupported, "planar"),

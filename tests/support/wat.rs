@@ -204,7 +204,7 @@ fn contract(resolve: &mut Resolve, world: Option<&str>, revision: Option<&str>) 
     }
     let group = sources.parse().map_err(|(_, error)| anyhow!("{error}"))?;
     let package = resolve.push_group(group)?;
-    Ok(resolve.select_world(&[package], Some(world.unwrap_or("decoder-plugin")))?)
+    resolve.select_world(&[package], Some(world.unwrap_or("decoder-plugin")))
 }
 
 /// The contract's folder, from the manifest of the repository or of a package in it.
