@@ -7,6 +7,7 @@ mod cuts;
 mod decode;
 mod flac;
 mod hostile;
+mod hot;
 mod report;
 mod start;
 mod stats;
@@ -25,7 +26,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 6] = [&cuts::ROW, &start::ROW, &decode::ROW, &flac::ROW, &wav::ROW, &hostile::ROW];
+static ROWS: [&Row; 7] = [&cuts::ROW, &start::ROW, &decode::ROW, &flac::ROW, &wav::ROW, &hostile::ROW, &hot::ROW];
 
 /// A published promise.
 struct Row {
