@@ -76,12 +76,16 @@ impl Dsp {
     }
 }
 
-type Process = unsafe extern "C" fn(*mut [f32; 4], *const f32, *mut f32, u32);
+type Process = unsafe extern "C" fn(*mut State, *const f32, *mut f32, u32);
+
+/// As large and aligned as what the library remembers.
+#[repr(C, align(16))]
+struct State([f32; 8]);
 
 /// A DSP of the dynamic library, which is built for it.
 pub(crate) struct Cdylib {
     process: Process,
-    state: [f32; 4],
+    state: State,
     /// What `process` points into, and where it lies.
     _library: Library,
     _dir: TempDir,
@@ -103,13 +107,13 @@ impl Cdylib {
         let library = unsafe { Library::new(&path)? };
         // SAFETY: the functions have this type.
         let process = unsafe { *library.get::<Process>(dsp.symbol)? };
-        Ok(Self { process, state: [0.0; 4], _library: library, _dir: dir })
+        Ok(Self { process, state: State([0.0; 8]), _library: library, _dir: dir })
     }
 
     pub(crate) fn process(&mut self, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), output.len());
         let frames = (input.len() / 2) as u32;
-        // SAFETY: both are that long, and the state is four floats.
+        // SAFETY: both are that long, and the state is as the library declares it.
         unsafe { (self.process)(&raw mut self.state, input.as_ptr(), output.as_mut_ptr(), frames) }
     }
 }

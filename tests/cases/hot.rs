@@ -4,9 +4,7 @@ use std::{cell::Cell, thread};
 
 use stellatune_plugin_core::{
     error::{ErrorKind, TrapKind},
-    hot::{
-        HotControl, HotFault, HotOutcome, HotProcessor, HotReport, HotSink, HotSpec, Primed, RESET_ROUTE, RESET_SEEK,
-    },
+    hot::{HotControl, HotFault, HotOutcome, HotProcessor, HotReport, HotSink, HotSpec, RESET_ROUTE, RESET_SEEK},
     types::{AudioSpec, CoreModuleSpec, HotPathRole, SampleFormat},
 };
 
@@ -18,6 +16,9 @@ use crate::support::{
 
 const GAIN: &str = "hot/gain";
 const CUE: &str = "hot/cue";
+
+/// Breaks a description.
+type Change<'a> = &'a dyn Fn(&mut CoreModuleSpec);
 
 /// What `fixtures/wat-hot/cue.wat` does when a block begins with one of these.
 mod cue {
@@ -151,7 +152,7 @@ fn biquad(subject: &Subject) {
             let [z1, z2] = &mut state[place % 2];
             let x = x * 0.5;
             let expected = b0 * x + *z1;
-            *z1 = (b1 * x - a1 * expected) + *z2;
+            *z1 = (b1 * x + *z2) - a1 * expected;
             *z2 = b2 * x - a2 * expected;
             assert_eq!(*y, expected, "sample {place}");
         }
@@ -272,14 +273,14 @@ fn another_thread(subject: &Subject) {
 /// X01 X02 X03 X04
 fn regions(subject: &Subject) {
     let wasm = module(GAIN);
-    let refusal = |change: &dyn Fn(&mut CoreModuleSpec)| {
+    let refusal = |change: Change<'_>| {
         let mut spec = spec(HotPathRole::DspTransform, &wasm);
         change(&mut spec);
         let error = prime(subject, &wasm, spec).expect_err("the regions are refused");
         assert_eq!(error.kind(), ErrorKind::Incompatible, "{error}");
         error.message().to_owned()
     };
-    let cases: [(&dyn Fn(&mut CoreModuleSpec), &str); 12] = [
+    let cases: [(Change<'_>, &str); 12] = [
         (&|spec| spec.buffer.in_offset = 196_608, "ends outside the 196608 bytes"),
         (&|spec| spec.buffer.out_offset = Some(196_608 - 8188), "ends outside the 196608 bytes"),
         (&|spec| spec.buffer.in_offset = u32::MAX - 3, "leave the address space"),
@@ -307,7 +308,7 @@ fn regions(subject: &Subject) {
 fn descriptions(subject: &Subject) {
     let wasm = module(GAIN);
     let good = spec(HotPathRole::DspTransform, &wasm);
-    let cases: [(&dyn Fn(&mut CoreModuleSpec), ErrorKind, &str); 14] = [
+    let cases: [(Change<'_>, ErrorKind, &str); 14] = [
         (&|spec| spec.abi_version = 2, ErrorKind::Unsupported, "its ABI has version 2"),
         (&|spec| spec.abi_version = 0, ErrorKind::Unsupported, "its ABI has version 0"),
         (&|spec| spec.buffer.interleaved = false, ErrorKind::Unsupported, "planar"),
