@@ -3,14 +3,17 @@
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
 
+use std::{hint::black_box, time::Duration};
+
 use anyhow::{Context, Result, ensure};
 use common::hot::{BIQUAD, Cdylib, Dsp, GAIN, INPUT, OUTPUT, block};
+use cpu_time::ThreadTime;
 use criterion::{Criterion, Throughput};
 use stellatune_plugin_core::{
     engine::{HotExports, HotModule},
     meter::{Form, meter},
 };
-use stellatune_plugins::{Limits, engine, engines};
+use stellatune_plugins::{Limits, engine, engines, hot::HotProcessor};
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -31,14 +34,16 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
     let mut native = Cdylib::new(dsp)?;
     native.process(&input, &mut output);
     let expected = output.clone();
-    group.bench_function("native", |bench| bench.iter(|| native.process(&input, &mut output)));
+    group.bench_function("native", |bench| {
+        bench.iter_custom(|times| cpu(times, || native.process(&input, &mut output)))
+    });
     #[cfg(feature = "wasmtime")]
     {
         let mut plain = plain::Plain::new(&dsp.wasm()?)?;
         plain.process(&input, &mut output)?;
         ensure!(output == expected, "the module computes something else than the library");
         group.bench_function("wasmtime/plain", |bench| {
-            bench.iter(|| plain.process(&input, &mut output).expect("it did before"));
+            bench.iter_custom(|times| cpu(times, || plain.process(&input, &mut output).expect("it did before")));
         });
     }
     for engine in engines() {
@@ -46,25 +51,35 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
         metered.process(&input, &mut output);
         ensure!(output == expected, "the module computes something else than the library");
         group.bench_function(format!("{engine}/metered"), |bench| {
-            bench.iter(|| metered.process(&input, &mut output));
+            bench.iter_custom(|times| cpu(times, || metered.process(&input, &mut output)));
         });
         let mut processor = dsp.processor(engine)?;
         ensure!(processor.process(&input, &mut output).wet, "the block is dry");
         ensure!(output == expected, "the module computes something else than the library");
         group.bench_function(format!("{engine}/safe"), |bench| {
-            bench.iter(|| processor.process(&input, &mut output));
+            bench.iter_custom(|times| cpu(times, || processor.process(&input, &mut output)));
         });
         group.bench_function(format!("{engine}/in-place"), |bench| {
-            bench.iter(|| {
+            let in_place = |processor: &mut HotProcessor| {
                 let mut block = processor.block(frames);
                 // What a producer would compute there anyway is not written here.
-                std::hint::black_box(block.input());
+                black_box(block.input());
                 block.process().1
-            });
+            };
+            bench.iter_custom(|times| cpu(times, || in_place(&mut processor)));
         });
     }
     group.finish();
     Ok(())
+}
+
+/// The CPU time that `times` runs take: other processes do not count.
+fn cpu<R>(times: u64, mut work: impl FnMut() -> R) -> Duration {
+    let began = ThreadTime::now();
+    for _ in 0..times {
+        black_box(work());
+    }
+    began.elapsed()
 }
 
 /// The engine seam alone: the meter, and a copy in and out.
