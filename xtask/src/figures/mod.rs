@@ -7,6 +7,7 @@ mod cuts;
 mod decode;
 mod flac;
 mod hostile;
+mod hot;
 mod mutants;
 mod report;
 mod roundtrip;
@@ -34,7 +35,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 10] = [
+static ROWS: [&Row; 11] = [
     &cuts::WASMTIME,
     &start::ROW,
     &decode::FLAC,
@@ -42,6 +43,7 @@ static ROWS: [&Row; 10] = [
     &wav::ROW,
     &hostile::ROW,
     &decode::MP3,
+    &hot::ROW,
     &roundtrip::ROW,
     &mutants::ROW,
     &cuts::WASMER,
