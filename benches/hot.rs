@@ -38,7 +38,7 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
     native.process(&input, &mut output);
     let expected = output.clone();
     group.bench_function("native", |bench| {
-        bench.iter_custom(|times| cpu(times, || native.process(&input, &mut output)))
+        bench.iter_custom(|times| cpu(times, || native.process(&input, &mut output)));
     });
     #[cfg(feature = "wasmtime")]
     {

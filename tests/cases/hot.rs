@@ -35,9 +35,6 @@ mod cue {
     pub(super) const NEED_RESET: f32 = 110.0;
 }
 
-/// What makes a good description a bad one.
-type Change<'a> = &'a dyn Fn(&mut CoreModuleSpec);
-
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("hot/gain", [GAIN], |subject| gain(subject, GAIN)),
