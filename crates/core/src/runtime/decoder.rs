@@ -137,9 +137,10 @@ impl Decoder {
             if self.ended {
                 return Ok(None);
             }
+            let held = self.trim.lend();
             let read = self
                 .session
-                .run(move |guest, session, token| Ok(read_frames(guest, session, token, wanted, channels)))
+                .run(move |guest, session, token| Ok(read_frames(guest, session, token, held, wanted, channels)))
                 .await?;
             self.trim.push(read.samples);
             self.ended = read.ended;
@@ -194,9 +195,17 @@ struct Read {
     error: Option<Error>,
 }
 
-/// Calls the guest until `wanted` frames are there, the stream ends or a call fails. What came before a failure counts.
-fn read_frames(guest: &mut Guest, session: ObjectId, token: &CancelToken, wanted: u32, channels: u16) -> Read {
-    let samples = Vec::with_capacity(wanted as usize * usize::from(channels));
+/// Calls the guest until `wanted` frames were added to `samples`, the stream ends or a call fails. What came before a
+/// failure counts.
+fn read_frames(
+    guest: &mut Guest,
+    session: ObjectId,
+    token: &CancelToken,
+    mut samples: Vec<f32>,
+    wanted: u32,
+    channels: u16,
+) -> Read {
+    samples.reserve_exact(wanted as usize * usize::from(channels));
     let mut read = Read { samples, ended: false, error: None };
     let mut left = wanted;
     while left > 0 {

@@ -41,19 +41,20 @@ impl Trim {
         *self = Self { delay: self.delay, padding: self.padding, skip: self.delay, ..Self::default() };
     }
 
-    /// Takes what was decoded.
-    pub(super) fn push(&mut self, mut decoded: Vec<f32>) {
-        let skipped = self.skip.min(decoded.len());
+    /// Hands over what is held back, for the decoder to append to: nothing is copied because of it. To be
+    /// [pushed](Self::push) again.
+    pub(super) fn lend(&mut self) -> Vec<f32> {
+        std::mem::take(&mut self.samples)
+    }
+
+    /// Takes what was [lent](Self::lend), with what was decoded behind it.
+    pub(super) fn push(&mut self, mut samples: Vec<f32>) {
+        // As long as anything is skipped, nothing before it was kept.
+        let skipped = self.skip.min(samples.len());
         self.skip -= skipped;
-        if skipped > 0 {
-            decoded.drain(..skipped);
-        }
-        if self.samples.is_empty() {
-            self.samples = decoded;
-        } else {
-            self.samples.extend_from_slice(&decoded);
-        }
-        self.free = self.free.max(self.samples.len().saturating_sub(self.padding));
+        samples.drain(..skipped);
+        self.free = self.free.max(samples.len().saturating_sub(self.padding));
+        self.samples = samples;
     }
 
     /// Nothing more comes: the rest is padding.
@@ -108,6 +109,12 @@ mod tests {
         range.flat_map(|frame| [f32::from(frame); 2]).collect()
     }
 
+    fn feed(trim: &mut Trim, decoded: Vec<f32>) {
+        let mut samples = trim.lend();
+        samples.extend(decoded);
+        trim.push(samples);
+    }
+
     /// What comes out of `decoded` in portions of `most` samples, until more is asked for.
     fn pulled(trim: &mut Trim, most: usize) -> Vec<f32> {
         let portions = std::iter::from_fn(|| Some(trim.pull(most)).filter(|samples| !samples.is_empty()));
@@ -122,7 +129,7 @@ mod tests {
                 for _ in 0..2 {
                     let mut out = Vec::new();
                     for start in (0..100).step_by(block) {
-                        trim.push(frames(start..(start + block as u16).min(100)));
+                        feed(&mut trim, frames(start..(start + block as u16).min(100)));
                         out.extend(pulled(&mut trim, 6));
                     }
                     trim.end();
@@ -138,12 +145,12 @@ mod tests {
     #[test]
     fn what_breaks_off_ends_in_music() {
         let mut trim = Trim::new(&info(2, 5));
-        trim.push(frames(0..10));
+        feed(&mut trim, frames(0..10));
         assert_eq!(pulled(&mut trim, 100), frames(2..5));
         trim.break_off();
         assert_eq!(pulled(&mut trim, 4), frames(5..10));
         // The decoder found its way again.
-        trim.push(frames(20..30));
+        feed(&mut trim, frames(20..30));
         trim.end();
         assert_eq!(pulled(&mut trim, 100), frames(20..25));
     }
@@ -151,9 +158,9 @@ mod tests {
     #[test]
     fn a_sought_end_is_all_padding() {
         let mut trim = Trim::new(&info(2, 5));
-        trim.push(frames(0..10));
+        feed(&mut trim, frames(0..10));
         trim.restart();
-        trim.push(frames(93..100));
+        feed(&mut trim, frames(93..100));
         trim.end();
         assert!(pulled(&mut trim, 100).is_empty());
     }
@@ -162,7 +169,7 @@ mod tests {
     fn gaps_beyond_belief_are_none() {
         for info in [info(GAP_FRAMES + 1, 0), info(0, u32::MAX)] {
             let mut trim = Trim::new(&info);
-            trim.push(frames(0..10));
+            feed(&mut trim, frames(0..10));
             assert_eq!(pulled(&mut trim, 100), frames(0..10));
             assert_eq!(duration_ms(&info), Some(100));
         }

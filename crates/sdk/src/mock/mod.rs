@@ -10,6 +10,7 @@ mod stream;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bindings::host::stellatune::plugin::common::PluginError;
 use crate::error::{Error, Result};
@@ -82,7 +83,7 @@ impl Installed {
     /// `open-data ROLE`, `close channel`, `wait-exit`, `terminate MILLISECONDS`, `drop process`, `lock NAME`,
     /// `unlock NAME`.
     pub fn events(&self) -> Vec<String> {
-        self.state.events.borrow().clone()
+        self.state.events.all()
     }
 }
 
@@ -99,13 +100,13 @@ thread_local! {
 #[derive(Debug, Default)]
 struct State {
     host: RefCell<Host>,
-    events: RefCell<Vec<String>>,
+    events: Events,
     locks: RefCell<BTreeSet<String>>,
 }
 
 impl State {
     fn note(&self, event: impl Into<String>) {
-        self.events.borrow_mut().push(event.into());
+        self.events.note(event.into());
     }
 
     fn ask<A: ?Sized, T>(
@@ -125,6 +126,20 @@ impl State {
     }
 }
 
+/// What was asked, in order. Goes with streams, which libraries of plugins send to other threads.
+#[derive(Clone, Debug, Default)]
+struct Events(Arc<Mutex<Vec<String>>>);
+
+impl Events {
+    fn note(&self, event: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 fn current() -> Result<Rc<State>> {
     let none = || Error::unsupported("there is no host outside of WebAssembly; tests install a mock::Host");
     CURRENT.with_borrow(Clone::clone).ok_or_else(none)
@@ -138,7 +153,7 @@ pub(crate) mod host_stream {
         let state = current()?;
         state.note(format!("open {}", request.target));
         let stream = state.ask("open", |host| &mut host.open, request)?;
-        Ok(stream.of(request.target.clone(), state))
+        Ok(stream.of(request.target.clone(), state.events.clone()))
     }
 }
 

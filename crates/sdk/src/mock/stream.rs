@@ -1,9 +1,8 @@
 //! Streams that read as a test wants.
 
 use std::io::{Cursor, Seek, SeekFrom};
-use std::rc::Rc;
 
-use super::State;
+use super::Events;
 use crate::error::{Error, Result};
 
 /// Bytes in memory that behave like a stream of the host. Becomes a [`HostStream`](crate::HostStream) with `into`.
@@ -14,7 +13,7 @@ pub struct Stream {
     sizes: Vec<u32>,
     reads: usize,
     fails_at: Option<(u64, Error)>,
-    origin: Option<(String, Rc<State>)>,
+    origin: Option<(String, Events)>,
 }
 
 impl Stream {
@@ -45,8 +44,8 @@ impl Stream {
         self
     }
 
-    pub(super) fn of(mut self, target: String, state: Rc<State>) -> Self {
-        self.origin = Some((target, state));
+    pub(super) fn of(mut self, target: String, events: Events) -> Self {
+        self.origin = Some((target, events));
         self
     }
 
@@ -93,8 +92,8 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if let Some((target, state)) = &self.origin {
-            state.note(format!("close {target}"));
+        if let Some((target, events)) = &self.origin {
+            events.note(format!("close {target}"));
         }
     }
 }
@@ -106,6 +105,12 @@ mod tests {
     use super::super::Host;
     use super::*;
     use crate::{HostStream, HttpRequest, TcpRequest};
+
+    #[test]
+    fn a_stream_may_go_to_another_thread() {
+        fn assert_send_and_sync<T: Send + Sync>() {}
+        assert_send_and_sync::<HostStream>();
+    }
 
     #[test]
     fn a_stream_is_as_scripted() {
