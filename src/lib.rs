@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 pub use stellatune_plugin_core::{
-    actor::Canceller,
+    actor::{Canceller, ComponentStats, Priority, Quantiles},
     engine::{Engine, EngineId, Guarantee},
     error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     event::Event,
     host::{HostStream, Http, Services, Sidecars, Streams},
     install::Installed,
+    lifecycle::RestartPolicy,
     limits::{Budget, Budgets, Limits},
     manifest, registry,
     registry::BundledPackage,
     route::{RouteKey, Selector},
-    runtime::{Decoder, DecoderChoice, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir},
+    runtime::{
+        Catalog, ConfigUpdate, Decoder, DecoderChoice, LyricsProvider, OpenedTrack, PcmBlock, Runtime, RuntimeBuilder,
+        default_plugins_dir,
+    },
     services::stream::Input,
     types,
 };

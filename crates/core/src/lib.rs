@@ -31,10 +31,12 @@ pub mod services;
 pub mod install;
 pub mod registry;
 
+pub mod lifecycle;
 pub mod route;
 
 pub mod actor;
 
+mod config;
 mod schedule;
 
 pub mod runtime;

@@ -126,8 +126,22 @@ pub const READ_BYTES: u32 = 1024 * 1024;
 /// Bytes of a component that is still compiled; the largest real one (JavaScript, Python) has 18 MB.
 pub const COMPONENT_BYTES: usize = 64 * MIB;
 
+/// Time a component may take to compile. What passes the checks of `world` and is found in real plugins takes seconds at
+/// most; the rest is a bomb. // B8
+pub const COMPILE: Duration = Duration::from_secs(10);
+
+/// Bytes of an ability's settings. Real ones have a thousand.
+pub const CONFIG_BYTES: usize = 64 * 1024;
+
 /// Bytes of an error text that is kept from a guest.
 pub const ERROR_TEXT_BYTES: usize = 4 * 1024;
+
+/// Calls of one plugin that wait or run at once, over all of its instances; more are answered `busy`. A player with an
+/// analyser and a scan has some ten.
+pub const PLUGIN_CALLS: usize = 256;
+
+/// Instances one component may have, whatever its manifest asks for: each may take a thread.
+pub const INSTANCES: usize = 16;
 
 /// Linear memories of one component. Each reserves gigabytes of address space; toolchains emit one or two.
 pub const MEMORIES: u32 = 8;
