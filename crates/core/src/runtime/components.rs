@@ -162,7 +162,10 @@ impl Components {
                     let component_id = component_id.to_string();
                     let _ = self.shared.floor.events.send(Event::Reloaded { plugin_id, component_id });
                 }
-                Fate::Ends(reason) => group.end(reason),
+                Fate::Ends(reason) => {
+                    group.end(reason);
+                    group.cut_later();
+                }
             }
         }
     }

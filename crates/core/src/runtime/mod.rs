@@ -42,6 +42,9 @@ use crate::{
     types::DisableReason,
 };
 
+/// Time the store waits for failures that are being written: no longer than another process may hold it.
+const WRITES: Duration = Duration::from_secs(30);
+
 /// Time shutdown gives what is still being written, after plugins had theirs: 3 s in all.
 const LAST_WRITES: Duration = Duration::from_millis(300);
 
@@ -163,6 +166,8 @@ impl Runtime {
         let (inner, id, here) = (Arc::clone(&self.0), id.trim().to_owned(), actor::current());
         blocking(move || {
             inner.known(&id)?;
+            // A failure that is being written must not come after it is forgiven.
+            inner.writes.wait(Instant::now() + WRITES);
             inner.store.set_enabled(&id, enabled)?;
             inner.rescan()?;
             // Enabling starts afresh too: a failed component is given another chance.
@@ -237,9 +242,15 @@ impl Runtime {
 
     /// An instance for one more session.
     async fn acquire(&self, route: &RouteKey, avoid: Option<WorkerId>) -> Result<Arc<Actor>> {
-        // What is installed now, which may be newer than what the route was found in.
-        let group = self.0.components.group(&self.plugins(), route)?;
-        let acquired = group.acquire(avoid).await;
+        let mut group = self.0.components.group(&self.plugins(), route)?;
+        let acquired = loop {
+            let acquired = group.acquire(avoid).await;
+            // Replaced meanwhile, it may have failed for that alone; what is there now is asked in its place.
+            match acquired.is_err().then(|| self.0.components.group(&self.plugins(), route)) {
+                Some(Ok(now)) if !Arc::ptr_eq(&now, &group) => group = now,
+                _ => break acquired,
+            }
+        };
         if acquired.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
             self.0.components.release_idle();
         }
@@ -275,6 +286,39 @@ impl Runtime {
         self.0.components.stats()
     }
 
+    /// Keeps what was counted so far as that of the last run; without any, keeps the run before. A run that is ended in the
+    /// middle of it keeps the one before as well.
+    ///
+    /// # Errors
+    /// `busy` while another process changes the store, `io`.
+    pub async fn save_stats(&self) -> Result<()> {
+        let (inner, stats) = (Arc::clone(&self.0), self.stats());
+        if stats.is_empty() {
+            return Ok(());
+        }
+        blocking(move || {
+            let json = serde_json::to_vec_pretty(&stats).map_err(|error| {
+                Error::new(ErrorKind::Internal, format!("cannot write the counters: {error}")).source_error(error)
+            })?;
+            inner.store.keep_stats(&json)
+        })
+        .await
+    }
+
+    /// What was [kept](Self::save_stats) of the last run.
+    ///
+    /// # Errors
+    /// `not_found` where no run was kept, `io` where it cannot be read.
+    pub fn last_stats(&self) -> Result<Vec<ComponentStats>> {
+        let kept = self.0.store.stats()?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no run was counted yet").help("decode something, and ask again")
+        })?;
+        serde_json::from_slice(&kept).map_err(|error| {
+            let text = format!("what was counted in the last run cannot be read: {error}");
+            Error::new(ErrorKind::Io, text).source_error(error).help("the next run replaces it")
+        })
+    }
+
     /// Stops every plugin: no session is opened any more, calls in flight are cut, `on-disable` runs, and what is to be
     /// remembered is written. Takes at most 3 s; may be called again, and from anywhere, a plugin's stream included.
     pub async fn shutdown(&self) {
@@ -298,8 +342,9 @@ impl std::fmt::Debug for Runtime {
 
 impl Inner {
     fn rescan(&self) -> Result<()> {
-        // One at a time, so that an older picture never replaces a newer one.
+        // One at a time, so that an older picture never replaces a newer one; and not before what failed is written.
         let _scanning = self.scanning.lock();
+        self.writes.wait(Instant::now() + WRITES);
         let snapshot = Arc::new(Snapshot::scan(&self.store, &self.bundled)?);
         self.report_old(&snapshot);
         *self.snapshot.write() = Arc::clone(&snapshot);

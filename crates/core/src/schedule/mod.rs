@@ -137,8 +137,8 @@ impl Group {
         let event = match self.program.get_or_try_init(&self.plan.load).await {
             Ok(_) => lifecycle::Event::Loaded,
             Err(error) => {
-                // A file that cannot be read now may be there later; a component that is no good stays so.
-                let lasting = [ErrorKind::Incompatible, ErrorKind::RejectedPackage, ErrorKind::Timeout];
+                // A file that is damaged or cannot be read may be there again later; a component that is no good stays so.
+                let lasting = [ErrorKind::Incompatible, ErrorKind::Timeout];
                 if lasting.contains(&error.kind()) {
                     self.tell(lifecycle::Event::Unloadable { reason: error.to_string() });
                 }
@@ -155,7 +155,7 @@ impl Group {
         // Until the instance's own thread tells, a start that is given up is told when this is dropped.
         let setup = (self.plan.setup)(number, Box::new(move |report| reported(&group, report)));
         let promise = Promise(Some(setup));
-        let restart = at > self.floor.timer.now();
+        let restart = matches!(self.state(), State::Loaded(it) | State::Active(it) if !it.crashes.is_empty());
         self.wait(at).await;
         let actor = self.seat(promise, avoid)?;
         if restart {
@@ -298,6 +298,11 @@ impl Group {
 
     fn drain_over(self: &Arc<Self>) {
         self.tell(lifecycle::Event::DrainOver);
+        self.cut_later();
+    }
+
+    /// Cuts the calls that are still in flight after a while, for whoever does not wait.
+    pub(crate) fn cut_later(self: &Arc<Self>) {
         if matches!(self.state(), State::Quiescing { .. }) {
             self.later(GRACE, |group| group.left().iter().for_each(Exit::cut));
         }
