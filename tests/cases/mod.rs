@@ -8,7 +8,10 @@ mod faults;
 mod guarded;
 mod hooks;
 mod input;
+mod lifecycle;
 mod metadata;
+mod panics;
+mod places;
 mod runtime;
 mod seek;
 mod sessions;
@@ -28,6 +31,8 @@ pub(crate) fn all() -> Vec<Case> {
         sessions::cases(),
         cancel::cases(),
         faults::cases(),
+        places::cases(),
+        panics::cases(),
         hooks::cases(),
         guarded::cases(),
         abi::cases(),
@@ -35,6 +40,7 @@ pub(crate) fn all() -> Vec<Case> {
         worlds::cases(),
         contract::cases(),
         runtime::cases(),
+        lifecycle::cases(),
         store::cases(),
     ];
     groups.into_iter().flatten().collect()

@@ -8,7 +8,7 @@ use std::{
 use stellatune_plugin_core::{
     capability::Decoder,
     control::{CallControl, CancelToken},
-    engine::Instance,
+    engine::{Instance, Program},
     error::{CallError, CallResult, PluginError, Trap, TrapKind},
     host::{Host, HostStream, Services},
     limits::{Budget, Limits},
@@ -62,7 +62,11 @@ impl Guest {
 
     /// Starts a fixture.
     pub(crate) fn with(subject: &Subject, fixture: &str, options: Options) -> Result<Self, Trap> {
-        let program = subject.program(fixture);
+        Self::start(&*subject.program(fixture), options)
+    }
+
+    /// Starts an instance of any program.
+    pub(crate) fn start(program: &dyn Program, options: Options) -> Result<Self, Trap> {
         let (control, token, log) = (Arc::<CallControl>::default(), CancelToken::default(), Log::default());
         let host = Host::new(options.services, &options.limits, Arc::clone(&control), Box::new(log.clone()));
         let scope = control.enter(&options.start, &token);

@@ -4,10 +4,13 @@
 
 pub(crate) mod again;
 pub(crate) mod audio;
+pub(crate) mod contract;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
+pub(crate) mod imports;
 pub(crate) mod package;
+pub(crate) mod places;
 pub(crate) mod random;
 pub(crate) mod stream;
 pub(crate) mod subject;

@@ -7,11 +7,10 @@
 //! Front matter are lines `;; key: value` at the top: `for` (what it tests), `threat` (the threat's id), `revision` (an
 //! older one of the contract).
 
-use std::path::Path;
-
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, SourceMap};
+
+use super::contract;
 
 /// Memory below this belongs to the answers of [`DEFAULTS`]; `cabi_realloc` hands out what is above.
 const HEAP: &str = "65536";
@@ -105,16 +104,8 @@ fn complete(text: &str) -> Result<String> {
 
 /// Lifts a core module into a component of the contract, or of an older revision of it.
 fn lift(mut module: Vec<u8>, revision: Option<&str>) -> Result<Vec<u8>> {
-    let mut sources = SourceMap::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit").join("stellatune-plugin");
-    for entry in std::fs::read_dir(&folder)? {
-        let path = entry?.path();
-        let text = std::fs::read_to_string(&path)?;
-        sources.push(&path, if path.ends_with(CHANGED) { revised(text, revision)? } else { text });
-    }
-    let group = sources.parse().map_err(|(_, error)| anyhow!("{error}"))?;
-    let mut resolve = Resolve::default();
-    let package = resolve.push_group(group)?;
+    let (resolve, package) =
+        contract::resolve(|path, text| if path.ends_with(CHANGED) { revised(text, revision) } else { Ok(text) })?;
     let world = resolve.select_world(&[package], Some("decoder-plugin"))?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()
