@@ -49,6 +49,9 @@ async fn run(cli: &Cli) -> Result<()> {
     }
     let runtime = runtime(globals)?;
     let answer = dispatch(&runtime, cli).await;
+    if let Err(error) = runtime.save_stats().await {
+        tracing::debug!("what plugins did is not kept: {error}");
+    }
     runtime.shutdown().await;
     answer
 }
@@ -65,6 +68,7 @@ async fn dispatch(runtime: &Runtime, cli: &Cli) -> Result<()> {
             PluginCommand::Install { artifact } => print(&plugin::install(runtime, artifact).await?, json),
             PluginCommand::List => print(&plugin::list(runtime), json),
             PluginCommand::Show(id) => print(&plugin::show(runtime, &id.id)?, json),
+            PluginCommand::Stats => print(&plugin::stats(runtime)?, json),
             PluginCommand::Uninstall(id) => print(&plugin::uninstall(runtime, &id.id).await?, json),
             PluginCommand::Enable(id) => print(&plugin::enable(runtime, &id.id).await?, json),
             PluginCommand::Disable(id) => print(&plugin::disable(runtime, &id.id).await?, json),

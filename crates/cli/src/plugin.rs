@@ -2,6 +2,7 @@
 
 mod listed;
 mod shown;
+mod stats;
 
 use std::{fmt, path::Path};
 
@@ -13,6 +14,7 @@ use stellatune_plugins::{
 
 pub(crate) use listed::Listed;
 pub(crate) use shown::Shown;
+pub(crate) use stats::Stats;
 
 /// Installs a package, or replaces the one of the same id.
 ///
@@ -34,6 +36,14 @@ pub(crate) fn list(runtime: &Runtime) -> Listed {
 pub(crate) fn show(runtime: &Runtime, id: &str) -> Result<Shown> {
     let plugins = runtime.plugins();
     plugins.plugin(id.trim()).map(Shown::from).ok_or_else(|| unknown(id))
+}
+
+/// What plugins did in the last run.
+///
+/// # Errors
+/// `not_found` where there was none.
+pub(crate) fn stats(runtime: &Runtime) -> Result<Stats> {
+    Ok(Stats(runtime.last_stats()?))
 }
 
 /// Removes an installed plugin.
