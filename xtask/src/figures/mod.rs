@@ -3,14 +3,30 @@
 //! A row is a static and a function in a file of its own. Rows that measure time want a quiet machine; CI runs the
 //! others.
 
+mod bombs;
 mod cuts;
 mod decode;
+mod edge;
 mod flac;
 mod hostile;
+mod isolation;
+mod loops;
+mod panics;
 mod report;
+mod runaway;
 mod start;
 mod stats;
 mod wav;
+
+#[path = "../../../tests/support/contract.rs"]
+mod contract;
+#[path = "../../../tests/support/imports.rs"]
+mod imports;
+#[path = "../../../tests/support/places.rs"]
+mod places;
+#[path = "../../../tests/support/wat.rs"]
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
+mod wat;
 
 #[path = "../../../tests/support/audio.rs"]
 #[allow(dead_code, reason = "the conformance suite uses the rest")]
@@ -25,7 +41,21 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 6] = [&cuts::ROW, &start::ROW, &decode::ROW, &flac::ROW, &wav::ROW, &hostile::ROW];
+static ROWS: [&Row; 13] = [
+    &cuts::ROW,
+    &start::ROW,
+    &decode::ROW,
+    &flac::ROW,
+    &wav::ROW,
+    &hostile::ROW,
+    &runaway::ROW,
+    &bombs::MEMORY,
+    &bombs::COMPILE,
+    &loops::LOOPS,
+    &panics::ROW,
+    &loops::SHUTDOWN,
+    &isolation::ROW,
+];
 
 /// A published promise.
 struct Row {
@@ -180,7 +210,7 @@ mod tests {
         };
         assert_eq!(asked(&[]).unwrap().len(), ROWS.len());
         assert_eq!(asked(&["a4", "A1"]).unwrap(), ["A1", "A4"]);
-        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6"]);
+        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6", "B6", "B7", "B9", "B13"]);
         assert!(asked(&["A99"]).is_err());
     }
 }
