@@ -259,14 +259,7 @@ pub(crate) fn reach<'a>(
         ("source", "list-items-json") => Box::new(move |it| need(it.source())?.list_items_json(last(), "{}").map(drop)),
         ("source", "open-stream-json") => return vec![enable, create, open],
         ("source", "open-uri") => Box::new(move |it| need(it.source())?.open_uri(last(), "x:").map(drop)),
-        ("source", "metadata") => {
-            return vec![
-                enable,
-                create,
-                open,
-                Box::new(move |it| need(it.source())?.stream_metadata(last()).map(drop)),
-            ];
-        }
+        ("source", "metadata") => return vec![enable, create, open, of_stream],
         ("source", "read") => return vec![enable, create, open, read],
         ("lyrics", "search") => Box::new(move |it| need(it.lyrics())?.search(last(), "x").map(drop)),
         ("lyrics", "fetch") => Box::new(move |it| need(it.lyrics())?.fetch(last(), "x").map(drop)),
