@@ -15,8 +15,11 @@ mod hooks;
 mod hostile;
 mod imports;
 mod input;
+mod lifecycle;
 mod load;
 mod metadata;
+mod panics;
+mod places;
 mod promises;
 mod runtime;
 mod seek;
@@ -40,6 +43,8 @@ pub(crate) fn all() -> Vec<Case> {
         sessions::cases(),
         cancel::cases(),
         faults::cases(),
+        places::cases(),
+        panics::cases(),
         hooks::cases(),
         guarded::cases(),
         abi::cases(),
@@ -56,6 +61,7 @@ pub(crate) fn all() -> Vec<Case> {
         cuts::cases(),
         promises::cases(),
         runtime::cases(),
+        lifecycle::cases(),
         store::cases(),
     ];
     groups.into_iter().flatten().collect()

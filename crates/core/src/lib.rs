@@ -34,10 +34,12 @@ pub mod install;
 pub mod registry;
 
 pub mod check;
+pub mod lifecycle;
 pub mod route;
 
 pub mod actor;
 
+mod config;
 mod schedule;
 
 pub mod runtime;
