@@ -15,7 +15,6 @@ use stellatune_plugin_core::{
     capability::{Decoder, Dsp, Lyrics, OutputSink, Source},
     engine::Instance,
     error::CallResult,
-    host::HostStream,
     types::AudioSpec,
 };
 use stellatune_plugins::{engine, engines};
@@ -35,16 +34,13 @@ const ROWS: [Row; 9] = [
     ("output-sink/512", "echo-sink", write, typed::write),
     ("output-sink/query-status", "echo-sink", status, typed::status),
     ("decoder/info", "hook-error-disable", info, typed::info),
-    ("decoder/32-kib", "edge-decoder", read, typed::read),
+    ("decoder/metadata", "hook-error-disable", metadata, typed::metadata),
     ("source/list-items-json", "echo-source", list_items, typed::list_items),
     ("lyrics/search", "echo-lyrics", search, typed::search),
 ];
 
 /// What is listed and searched for.
 const REQUEST: &str = "{\"action\":\"search\",\"keywords\":\"eight bars\"}";
-
-/// The hint that makes the decoder answer with 32 KiB of samples without reading.
-const HINT: &str = "big-pcm-32";
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args().measurement_time(Duration::from_secs(3));
@@ -103,10 +99,9 @@ fn info(mut seam: Seam) -> CallResult<Call> {
     Ok(repeat(seam, move |it| decoder(it).info(session)))
 }
 
-fn read(mut seam: Seam) -> CallResult<Call> {
-    let stream: Box<dyn HostStream> = seam::no_stream();
-    let session = seam.call(|it| decoder(it).open(stream, Some(HINT)))?;
-    Ok(repeat(seam, move |it| decoder(it).read_pcm_f32(session, 8192)))
+fn metadata(mut seam: Seam) -> CallResult<Call> {
+    let session = seam.call(|it| decoder(it).open(seam::no_stream(), None))?;
+    Ok(repeat(seam, move |it| decoder(it).metadata(session)))
 }
 
 fn list_items(mut seam: Seam) -> CallResult<Call> {

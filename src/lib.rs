@@ -9,7 +9,7 @@ pub use stellatune_plugin_core::{
     error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
     event::Event,
     host::{HostStream, Http, Services, Sidecars, Streams},
-    inspect,
+    hot, inspect,
     install::Installed,
     lifecycle::RestartPolicy,
     limits::{Budget, Budgets, Limits},

@@ -8,7 +8,7 @@ use wasmtime::{
     component::{Component, Instance, Linker, Resource, ResourceType},
 };
 
-use super::{CD, Call, HINT, REQUEST, silence};
+use super::{CD, Call, REQUEST, silence};
 
 macro_rules! bindings {
     ($($module:ident $world:literal)+) => {$(
@@ -27,18 +27,16 @@ bindings! {
     dsp "stellatune:plugin/dsp-plugin"
 }
 
-use decoder::stellatune::plugin::host_stream::HostStreamHandle;
-
-/// Instantiates a component.
-fn start(wasm: &[u8]) -> wasmtime::Result<(Store<()>, Instance)> {
+/// Instantiates a component. `S` is what its bindings call a stream of the host.
+fn start<S: 'static>(wasm: &[u8]) -> wasmtime::Result<(Store<()>, Instance)> {
     let mut config = Config::new();
     config.epoch_interruption(true).concurrency_support(false);
     let engine = Engine::new(&config)?;
     let component = Component::new(&engine, wasm)?;
     let mut linker = Linker::new(&engine);
     let mut streams = linker.instance("stellatune:plugin/host-stream@0.1.0")?;
-    streams.resource("host-stream-handle", ResourceType::host::<HostStreamHandle>(), |_, _| Ok(()))?;
-    streams.func_wrap("[method]host-stream-handle.close", |_, (_,): (Resource<HostStreamHandle>,)| Ok(()))?;
+    streams.resource("host-stream-handle", ResourceType::host::<S>(), |_, _| Ok(()))?;
+    streams.func_wrap("[method]host-stream-handle.close", |_, (_,): (Resource<S>,)| Ok(()))?;
     linker.define_unknown_imports_as_traps(&component)?;
     let mut store = Store::new(&engine, ());
     // Far beyond the run, and nobody counts.
@@ -58,7 +56,7 @@ fn repeat<T>(mut call: impl FnMut() -> wasmtime::Result<T> + 'static) -> wasmtim
 }
 
 pub(crate) fn process(wasm: &[u8], frames: usize) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+    let (mut store, instance) = start::<()>(wasm)?;
     let guest = dsp::DspPlugin::new(&mut store, &instance)?;
     let spec = dsp::stellatune::plugin::common::AudioSpec { sample_rate: CD.sample_rate, channels: CD.channels };
     let processor = accepted(guest.stellatune_plugin_dsp().call_create(&mut store, spec)?)?;
@@ -70,7 +68,7 @@ pub(crate) fn process(wasm: &[u8], frames: usize) -> wasmtime::Result<Call> {
 }
 
 pub(crate) fn write(wasm: &[u8]) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+    let (mut store, instance) = start::<()>(wasm)?;
     let guest = output_sink::OutputSinkPlugin::new(&mut store, &instance)?;
     let spec =
         output_sink::stellatune::plugin::common::AudioSpec { sample_rate: CD.sample_rate, channels: CD.channels };
@@ -85,30 +83,30 @@ pub(crate) fn write(wasm: &[u8]) -> wasmtime::Result<Call> {
 }
 
 pub(crate) fn status(wasm: &[u8]) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+    let (mut store, instance) = start::<()>(wasm)?;
     let guest = output_sink::OutputSinkPlugin::new(&mut store, &instance)?;
     let session = accepted(guest.stellatune_plugin_output_sink().call_create(&mut store)?)?;
     repeat(move || accepted(guest.stellatune_plugin_output_sink().session().call_query_status(&mut store, session)?))
 }
 
 pub(crate) fn info(wasm: &[u8]) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+    let (mut store, instance) = start::<decoder::stellatune::plugin::host_stream::HostStreamHandle>(wasm)?;
     let guest = decoder::DecoderPlugin::new(&mut store, &instance)?;
     let stream = Resource::new_own(1);
     let session = accepted(guest.stellatune_plugin_decoder().call_open(&mut store, stream, None)?)?;
     repeat(move || accepted(guest.stellatune_plugin_decoder().session().call_info(&mut store, session)?))
 }
 
-pub(crate) fn read(wasm: &[u8]) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+pub(crate) fn metadata(wasm: &[u8]) -> wasmtime::Result<Call> {
+    let (mut store, instance) = start::<decoder::stellatune::plugin::host_stream::HostStreamHandle>(wasm)?;
     let guest = decoder::DecoderPlugin::new(&mut store, &instance)?;
     let stream = Resource::new_own(1);
-    let session = accepted(guest.stellatune_plugin_decoder().call_open(&mut store, stream, Some(HINT))?)?;
-    repeat(move || accepted(guest.stellatune_plugin_decoder().session().call_read_pcm_f32(&mut store, session, 8192)?))
+    let session = accepted(guest.stellatune_plugin_decoder().call_open(&mut store, stream, None)?)?;
+    repeat(move || accepted(guest.stellatune_plugin_decoder().session().call_metadata(&mut store, session)?))
 }
 
 pub(crate) fn list_items(wasm: &[u8]) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+    let (mut store, instance) = start::<source::stellatune::plugin::host_stream::HostStreamHandle>(wasm)?;
     let guest = source::SourcePlugin::new(&mut store, &instance)?;
     let catalog = accepted(guest.stellatune_plugin_source().call_create(&mut store)?)?;
     repeat(move || {
@@ -117,7 +115,7 @@ pub(crate) fn list_items(wasm: &[u8]) -> wasmtime::Result<Call> {
 }
 
 pub(crate) fn search(wasm: &[u8]) -> wasmtime::Result<Call> {
-    let (mut store, instance) = start(wasm)?;
+    let (mut store, instance) = start::<()>(wasm)?;
     let guest = lyrics::LyricsPlugin::new(&mut store, &instance)?;
     let provider = accepted(guest.stellatune_plugin_lyrics().call_create(&mut store)?)?;
     repeat(move || accepted(guest.stellatune_plugin_lyrics().provider().call_search(&mut store, provider, REQUEST)?))

@@ -43,7 +43,8 @@ pub(crate) fn cases() -> Vec<Case> {
             [],
             bulk_operations_are_cut_between_one_and_the_next,
         ),
-        Case::new("cuts/a-loop-around-host-calls-is-cut", ["edge-decoder"], a_loop_around_host_calls_is_cut),
+        Case::new("cuts/a-loop-around-host-calls-is-cut", ["edge-decoder"], a_loop_around_host_calls_is_cut)
+            .calls_alone("how often a guest calls the host before it is cut depends on the clock"),
         Case::new("cuts/a-sleep-is-cut-at-the-wall-budget", ["edge-decoder"], a_sleep_is_cut_at_the_wall_budget),
         Case::new(
             "cuts/a-running-guest-is-cancelled-from-another-thread",
@@ -88,18 +89,18 @@ fn every_export_of_a_decoder_is_cut_at_its_budget(subject: &Subject) {
         ("close", |it, id| it.close(id).map_err(CallError::from)),
     ];
     for (place, call) in calls {
-        let mut guest = Setup::guest_time(SHORT).start(subject, &fixture::wasm("edge-decoder")).unwrap();
+        let mut guest = Setup::default().start_then(SHORT, subject, &fixture::wasm("edge-decoder"));
         let session = open(&mut guest, &format!("loop-{place}")).unwrap();
         assert_eq!(kind(guest.call(|it| call(it, session))), TrapKind::Deadline, "{place}");
     }
-    let mut guest = Setup::guest_time(SHORT).start(subject, &fixture::wasm("edge-decoder")).unwrap();
+    let mut guest = Setup::default().start_then(SHORT, subject, &fixture::wasm("edge-decoder"));
     assert_eq!(kind(open(&mut guest, "loop-open")), TrapKind::Deadline);
 }
 
 fn hooks_are_cut_at_their_budget(subject: &Subject) {
-    let mut guest = Setup::guest_time(SHORT).start(subject, &fixture::wasm("hook-loop-enable")).unwrap();
+    let mut guest = Setup::default().start_then(SHORT, subject, &fixture::wasm("hook-loop-enable"));
     assert_eq!(kind(guest.call(|it| it.enable())), TrapKind::Deadline);
-    let mut guest = Setup::guest_time(SHORT).start(subject, &fixture::wasm("hook-loop-disable")).unwrap();
+    let mut guest = Setup::default().start_then(SHORT, subject, &fixture::wasm("hook-loop-disable"));
     assert_eq!(kind(guest.call(|it| it.disable(DisableReason::Unload))), TrapKind::Deadline);
 }
 
@@ -118,13 +119,13 @@ fn bulk_operations_are_cut_between_one_and_the_next(subject: &Subject) {
         "(drop (memory.grow (i32.const 1000))) (loop $again
             (memory.fill (i32.const 0) (i32.const 0) (i32.const 65536000)) (br $again)) (i32.const 0)",
     );
-    let mut guest = Setup::guest_time(SHORT).start(subject, &wasm).unwrap();
+    let mut guest = Setup::default().start_then(SHORT, subject, &wasm);
     assert_eq!(kind(guest.call(|it| it.enable())), TrapKind::Deadline);
 }
 
 fn a_loop_around_host_calls_is_cut(subject: &Subject) {
     for hint in ["spin", "flood"] {
-        let mut guest = Setup::guest_time(SHORT).start(subject, &fixture::wasm("edge-decoder")).unwrap();
+        let mut guest = Setup::default().start_then(SHORT, subject, &fixture::wasm("edge-decoder"));
         let session = open(&mut guest, hint).unwrap();
         let read = guest.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1));
         assert_eq!(kind(read), TrapKind::Deadline, "{hint}");
@@ -194,7 +195,7 @@ fn cutting_one_guest_leaves_the_others_running(subject: &Subject) {
     let mut good = Setup::default().start(subject, &fixture::wasm("edge-decoder")).unwrap();
     let session = open(&mut good, "echo").unwrap();
     for _ in 0..3 {
-        let mut bad = Setup::guest_time(SHORT).start(subject, &fixture::wasm("hook-loop-enable")).unwrap();
+        let mut bad = Setup::default().start_then(SHORT, subject, &fixture::wasm("hook-loop-enable"));
         assert_eq!(kind(bad.call(|it| it.enable())), TrapKind::Deadline);
         assert!(good.call(|it| it.decoder().unwrap().read_pcm_f32(session, 1)).is_ok());
     }

@@ -13,6 +13,7 @@ mod formats;
 mod guarded;
 mod hooks;
 mod hostile;
+mod hot;
 mod imports;
 mod input;
 mod lifecycle;
@@ -24,6 +25,7 @@ mod promises;
 mod runtime;
 mod seek;
 mod sessions;
+mod standard;
 mod store;
 mod strings;
 pub(crate) mod together;
@@ -47,12 +49,14 @@ pub(crate) fn all() -> Vec<Case> {
         panics::cases(),
         hooks::cases(),
         guarded::cases(),
+        hot::cases(),
         abi::cases(),
         strings::cases(),
         zoo::cases(),
         hostile::cases(),
         load::cases(),
         wasi::cases(),
+        standard::cases(),
         abilities::cases(),
         imports::cases(),
         contract::cases(),

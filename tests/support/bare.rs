@@ -55,6 +55,13 @@ impl Setup {
         };
         Ok(Running { instance, control, token, budget: self.budget, lines })
     }
+
+    /// Starts it with the time that this setup gives, and gives each call so much guest time.
+    pub(crate) fn start_then(self, guest: Duration, subject: &Subject, wasm: &[u8]) -> Running {
+        let mut running = self.start(subject, wasm).expect("it starts");
+        running.budget.guest = guest;
+        running
+    }
 }
 
 /// An instance and what its calls are entered with.

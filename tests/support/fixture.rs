@@ -1,4 +1,5 @@
-//! The guests made for tests: `fixtures/wat/*.wat` (compiled here), `fixtures/prebuilt/*.wasm`, and our own decoder.
+//! The guests made for tests: `fixtures/wat/*.wat` and `fixtures/wat-hot/*.wat` (compiled here), `fixtures/prebuilt/*.wasm`,
+//! and our own decoder.
 
 use std::{
     fs,
@@ -9,6 +10,9 @@ use super::wat::{self, StringEncoding};
 
 /// Our own decoder, which is a plugin and no fixture, but decodes in most cases.
 pub(crate) const SYMPHONIA: &str = "symphonia";
+
+/// What names of hot-path fixtures begin with.
+const HOT: &str = "hot/";
 
 /// The folder `fixtures/<name>`.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -33,6 +37,13 @@ pub(crate) fn wasm_in(name: &str, encoding: StringEncoding) -> Vec<u8> {
     wat::component_in(&text, encoding).unwrap_or_else(|error| panic!("fixture {name}: {error:#}"))
 }
 
+/// The text of a hot-path fixture, `hot/<name>`.
+pub(crate) fn hot_text(name: &str) -> String {
+    let stem = name.strip_prefix(HOT).unwrap_or(name);
+    let path = folder("wat-hot").join(stem).with_extension("wat");
+    String::from_utf8(read(&path)).unwrap_or_else(|error| panic!("fixture {name}: {error}"))
+}
+
 /// Our own decoder's package.
 pub(crate) fn plugin() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins").join("prebuilt").join(SYMPHONIA)
@@ -52,17 +63,18 @@ pub(crate) fn audio_files(ext: &str) -> Vec<String> {
 pub(crate) fn all() -> Vec<String> {
     let mut paths = files("wat", "wat");
     paths.extend(files("prebuilt", "wasm"));
-    paths.iter().map(|path| stem(path)).collect()
+    let hot = files("wat-hot", "wat");
+    paths.iter().map(|path| stem(path)).chain(hot.iter().map(|path| format!("{HOT}{}", stem(path)))).collect()
 }
 
 /// Whether there are fixtures at all, and whether the texts say what they are for.
 pub(crate) fn check() -> Result<(), String> {
-    for (name, ext) in [("wat", "wat"), ("prebuilt", "wasm"), ("audio", "flac"), ("audio", "wav")] {
+    for (name, ext) in [("wat", "wat"), ("wat-hot", "wat"), ("prebuilt", "wasm"), ("audio", "flac"), ("audio", "wav")] {
         if files(name, ext).is_empty() {
             return Err(format!("no *.{ext} in fixtures/{name}"));
         }
     }
-    for path in files("wat", "wat") {
+    for path in files("wat", "wat").into_iter().chain(files("wat-hot", "wat")) {
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         for key in ["threat", "for"] {
             if wat::front_matter(&text, key).is_none() {

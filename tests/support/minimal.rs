@@ -1,5 +1,7 @@
 //! Small components as text: only the lifecycle, around core code that a test writes.
 
+use super::wat::hooks;
+
 /// A component whose core module is `module`, which exports `memory`, `realloc`, `enable` and `disable`.
 pub(crate) fn component(module: &str) -> Vec<u8> {
     wrap("", &format!("(core module $m {module})\n(core instance $i (instantiate $m))"))
@@ -27,36 +29,6 @@ pub(crate) fn wrap(imports: &str, definitions: &str) -> Vec<u8> {
 
 /// The same, with text in `encoding`.
 pub(crate) fn encoded(encoding: &str, imports: &str, definitions: &str) -> Vec<u8> {
-    let text = format!(
-        r#"(component
-            {imports}
-            {definitions}
-            (type $error (variant
-                (case "invalid-arg" string) (case "not-found" string) (case "io" string) (case "timeout" string)
-                (case "unsupported" string) (case "denied" string) (case "internal" string)))
-            (type $reason (enum "host-disable" "unload" "shutdown" "reload"))
-            (func $on-enable (result (result (error $error)))
-                (canon lift (core func $i "enable") (memory $i "memory") (realloc (func $i "realloc")) string-encoding={encoding}))
-            (func $on-disable (param "reason" $reason) (result (result (error $error)))
-                (canon lift (core func $i "disable") (memory $i "memory") (realloc (func $i "realloc")) string-encoding={encoding}))
-            (component $lifecycle
-                (type $error' (variant
-                    (case "invalid-arg" string) (case "not-found" string) (case "io" string) (case "timeout" string)
-                    (case "unsupported" string) (case "denied" string) (case "internal" string)))
-                (import "plugin-error" (type $error (eq $error')))
-                (type $reason' (enum "host-disable" "unload" "shutdown" "reload"))
-                (import "disable-reason" (type $reason (eq $reason')))
-                (import "on-enable" (func $on-enable (result (result (error $error)))))
-                (import "on-disable" (func $on-disable (param "reason" $reason) (result (result (error $error)))))
-                (export $shown-error "plugin-error" (type $error'))
-                (export $shown-reason "disable-reason" (type $reason'))
-                (export "on-enable" (func $on-enable) (func (result (result (error $shown-error)))))
-                (export "on-disable" (func $on-disable)
-                    (func (param "reason" $shown-reason) (result (result (error $shown-error))))))
-            (instance $exported (instantiate $lifecycle
-                (with "plugin-error" (type $error)) (with "disable-reason" (type $reason))
-                (with "on-enable" (func $on-enable)) (with "on-disable" (func $on-disable))))
-            (export "stellatune:plugin/lifecycle@0.1.0" (instance $exported)))"#
-    );
+    let text = format!("(component {imports} {definitions} {})", hooks("i", encoding));
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }

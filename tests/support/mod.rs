@@ -12,6 +12,7 @@ pub(crate) mod desk;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;
+pub(crate) mod hot;
 pub(crate) mod imports;
 pub(crate) mod minimal;
 pub(crate) mod native;

@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use symphonia::{
     core::{
+        audio::Channels,
         codecs::audio::AudioDecoderOptions,
         errors::Error,
         formats::{FormatOptions, TrackType, probe::Hint},
@@ -33,7 +34,7 @@ pub(crate) fn decode(bytes: Vec<u8>, ext: &str) -> Decoded {
     let options = AudioDecoderOptions::default().gapless(false);
     let mut codec = get_codecs().make_audio_decoder(parameters, &options).expect("Symphonia knows the codec");
     let parameters = codec.codec_params();
-    let channels = parameters.channels.as_ref().map_or(0, |channels| channels.count());
+    let channels = parameters.channels.as_ref().map_or(0, Channels::count);
     let sample_rate = parameters.sample_rate.expect("it has a rate");
     let (mut samples, mut block) = (Vec::new(), Vec::<f32>::new());
     loop {

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use stellatune_plugin_core::engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, Program};
+use stellatune_plugin_core::{
+    engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Program},
+    limits::Limits,
+};
 
 use super::{
     fixture,
@@ -110,6 +113,10 @@ impl Engine for Remembering {
 
     fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
         self.engine.load_file(code)
+    }
+
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        self.engine.hot(wasm, exports, limits)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {

@@ -197,7 +197,8 @@ pub(crate) fn check() -> Result<(), String> {
         transcript
     };
     let whole: &[_] = &[(false, "read(1)"), (true, "tell"), (false, "= 4 bytes")];
-    let cases: [(Same, &[(bool, &str)], bool); 6] = [
+    type Lines<'a> = &'a [(bool, &'a str)];
+    let cases: [(Same, Lines<'_>, bool); 6] = [
         (Same::All, whole, false),
         (Same::All, &whole[..2], true),
         (Same::All, &[(false, "read(1)"), (true, "size"), (false, "= 4 bytes")], true),

@@ -45,17 +45,21 @@ const BASE: &[(&str, &str)] = &[
     ),
 ];
 
-/// Lifts the hooks of the core instance `$hooks`, which has the memory and the allocator too. Exported functions may use
-/// named types only, so a component inside names them.
-const HOOKS: &str = r#"
+/// Lifts the hooks of a core instance, which has the memory and the allocator too; their texts are in `encoding`. Exported
+/// functions may use named types only, so a component inside names them.
+pub(crate) fn hooks(instance: &str, encoding: &str) -> String {
+    format!(
+        r#"
   (type $error (variant
     (case "invalid-arg" string) (case "not-found" string) (case "io" string) (case "timeout" string)
     (case "unsupported" string) (case "denied" string) (case "internal" string)))
   (type $reason (enum "host-disable" "unload" "shutdown" "reload"))
   (func $on-enable (result (result (error $error)))
-    (canon lift (core func $hooks "enable") (memory $hooks "memory") (realloc (func $hooks "realloc"))))
+    (canon lift (core func ${instance} "enable") (memory ${instance} "memory") (realloc (func ${instance} "realloc"))
+          string-encoding={encoding}))
   (func $on-disable (param "reason" $reason) (result (result (error $error)))
-    (canon lift (core func $hooks "disable") (memory $hooks "memory") (realloc (func $hooks "realloc"))))
+    (canon lift (core func ${instance} "disable") (memory ${instance} "memory") (realloc (func ${instance} "realloc"))
+          string-encoding={encoding}))
   (component $lifecycle
     (type $error' (variant
       (case "invalid-arg" string) (case "not-found" string) (case "io" string) (case "timeout" string)
@@ -73,7 +77,9 @@ const HOOKS: &str = r#"
   (instance $exported (instantiate $lifecycle
     (with "plugin-error" (type $error)) (with "disable-reason" (type $reason))
     (with "on-enable" (func $on-enable)) (with "on-disable" (func $on-disable))))
-  (export "stellatune:plugin/lifecycle@0.1.0" (instance $exported))"#;
+  (export "stellatune:plugin/lifecycle@0.1.0" (instance $exported))"#
+    )
+}
 
 /// Functions that make an object, and which.
 const MAKERS: &[(&str, &str)] = &[
@@ -112,7 +118,9 @@ pub(crate) fn component_in(text: &str, encoding: StringEncoding) -> Result<Vec<u
     let body = text.lines().find(|line| !line.trim_start().starts_with(";;") && !line.trim().is_empty());
     if body.is_some_and(|line| line.starts_with("(component")) {
         return Ok(match text.trim_end().strip_suffix(')') {
-            Some(items) if text.contains("(core instance $hooks ") => wat::parse_str(format!("{items}{HOOKS})"))?,
+            Some(items) if text.contains("(core instance $hooks ") => {
+                wat::parse_str(format!("{items}{})", hooks("hooks", "utf8")))?
+            }
             _ => wat::parse_str(text)?,
         });
     }
@@ -204,7 +212,7 @@ fn contract(resolve: &mut Resolve, world: Option<&str>, revision: Option<&str>) 
     }
     let group = sources.parse().map_err(|(_, error)| anyhow!("{error}"))?;
     let package = resolve.push_group(group)?;
-    Ok(resolve.select_world(&[package], Some(world.unwrap_or("decoder-plugin")))?)
+    resolve.select_world(&[package], Some(world.unwrap_or("decoder-plugin")))
 }
 
 /// The contract's folder, from the manifest of the repository or of a package in it.

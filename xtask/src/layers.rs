@@ -49,7 +49,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/engine-wasmtime", &["stellatune-plugin-core"]),
     ("crates/engine-wasmer", &["stellatune-plugin-core"]),
-    ("crates/sdk", &[]),
+    // Itself, whose tests turn on its features.
+    ("crates/sdk", &["stellatune-plugin-sdk"]),
     ("crates/cli", &["stellatune-plugins"]),
 ];
 

@@ -38,6 +38,7 @@ pub mod lifecycle;
 pub mod route;
 
 pub mod actor;
+pub mod hot;
 
 mod config;
 mod schedule;

@@ -34,6 +34,9 @@ impl Limits {
         log_lines_per_second: 100,
     };
 
+    /// For hot-path modules, of which a player may run a dozen and which hold little more than two blocks and delay lines.
+    pub const HOT: Self = Self { memory_bytes: 16 * MIB, table_elements: 10_000, core_instances: 1, ..Self::AUDIO };
+
     /// For sources and lyrics providers, which hold whole catalogues as JSON.
     pub const CATALOG: Self = Self { memory_bytes: 128 * MIB, ..Self::AUDIO };
 }

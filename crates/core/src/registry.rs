@@ -283,6 +283,18 @@ impl Plugin {
         })
     }
 
+    /// Reads any file of the package, such as a hot-path module, and checks it as a component.
+    ///
+    /// # Errors
+    /// As [`component_bytes`](Self::component_bytes).
+    pub fn file_bytes(&self, path: &PackagePath) -> Result<ComponentSource> {
+        let read = || {
+            let content = self.content.as_ref().map_err(|why| Error::rejected("broken", why.clone()))?;
+            self.file(content, path)
+        };
+        read().map_err(|error: Error| error.plugin(self.id.as_str()))
+    }
+
     fn file(&self, content: &Content, path: &PackagePath) -> Result<ComponentSource> {
         let kept = content.files.as_ref().and_then(|files| files.iter().find(|file| file.path == *path));
         if let Some(package) = self.bundled {

@@ -9,6 +9,9 @@
 
 mod call;
 mod compound;
+mod define;
+#[cfg(feature = "testing")]
+pub(crate) mod dynamic;
 pub(crate) mod flat;
 mod handle;
 pub(crate) mod layout;

@@ -14,6 +14,8 @@ mod guard;
 mod guest;
 mod imports;
 mod program;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{
     fmt,

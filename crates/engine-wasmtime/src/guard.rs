@@ -194,7 +194,7 @@ impl ResourceLimiter for Limiter {
 /// What ended a guest, from the error its call returned.
 ///
 /// A trap of core's own (a deadline, a host import) comes through as it is.
-fn trap(error: Error) -> Trap {
+pub(crate) fn trap(error: Error) -> Trap {
     match error.downcast::<Trap>() {
         Ok(trap) => trap,
         Err(error) => match error.downcast_ref::<Code>() {

@@ -3,13 +3,14 @@
 //! [`WasmtimeEngine`] is the [`Engine`] of core's seam, and all that this
 //! crate offers. Not here: any policy, such as deadlines, limits, grants and restarts (core).
 //!
-//! `program` links and starts, `guest` calls in, `imports` calls out, `guard` limits and cuts, `convert` translates
+//! `program` links and starts, `guest` calls in, `imports` calls out, `hot` runs hot-path modules, `guard` limits and cuts, `convert` translates
 //! types, `bindings` is generated.
 
 mod bindings;
 mod convert;
 mod guard;
 mod guest;
+mod hot;
 mod imports;
 mod program;
 
@@ -22,7 +23,10 @@ use std::{
 
 use guard::Clock;
 use program::{Linked, State};
-use stellatune_plugin_core::engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, Phase, Program};
+use stellatune_plugin_core::{
+    engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program},
+    limits::Limits,
+};
 use wasmtime::{
     Config, InstanceAllocationStrategy, WasmFeatures,
     component::{Component, Linker},
@@ -115,6 +119,10 @@ impl Engine for WasmtimeEngine {
             // Without such paths a copy is loaded, and what else is wrong comes up there.
             Err(_) => self.load(&code.read().map_err(|error| EngineError::new(Phase::Load, error.to_string()))?),
         }
+    }
+
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        hot::start(wasm, exports, limits)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {

@@ -129,7 +129,7 @@ const ENDLESS: [(&str, &str); 13] = [
         "(table 1 funcref) (elem (i32.const 0) func $f) (func $f)
         (func (export \"run\") (loop (call_indirect (i32.const 0)) (br 0)))",
     ),
-    ("exponential calls", &EXPONENTIAL),
+    ("exponential calls", EXPONENTIAL),
     (
         "memory.fill",
         "(memory 16) (func (export \"run\")

@@ -34,7 +34,7 @@ struct Recorded<T> {
 }
 
 impl<T> Recorded<T> {
-    fn asked<A: Show>(&self, what: String, answered: CallResult<A>) -> CallResult<A> {
+    fn asked<A: Show>(&self, what: &str, answered: CallResult<A>) -> CallResult<A> {
         self.record.host(format!("  {}.{what} = {}", self.name, answer(&answered)));
         answered
     }
@@ -62,7 +62,7 @@ impl<T> Drop for Held<T> {
 
 impl Streams for Recorded<Arc<dyn Streams>> {
     fn open(&self, request: &OpenRequest, control: &Arc<CallControl>) -> CallResult<Box<dyn HostStream>> {
-        let opened = self.asked(format!("open {request:?}"), self.inner.open(request, control))?;
+        let opened = self.asked(&format!("open {request:?}"), self.inner.open(request, control))?;
         Ok(stream(opened, &self.record, "an opened stream"))
     }
 }
@@ -70,40 +70,40 @@ impl Streams for Recorded<Arc<dyn Streams>> {
 impl HostStream for Held<Box<dyn HostStream>> {
     fn read(&mut self, max_bytes: u32, control: &Arc<CallControl>) -> CallResult<Vec<u8>> {
         let read = self.inner().read(max_bytes, control);
-        self.0.asked(format!("read {max_bytes}"), read)
+        self.0.asked(&format!("read {max_bytes}"), read)
     }
 
     fn seek(&mut self, offset: i64, whence: SeekWhence, control: &Arc<CallControl>) -> CallResult<u64> {
         let sought = self.inner().seek(offset, whence, control);
-        self.0.asked(format!("seek {offset} {whence:?}"), sought)
+        self.0.asked(&format!("seek {offset} {whence:?}"), sought)
     }
 
     fn tell(&mut self, control: &Arc<CallControl>) -> CallResult<u64> {
         let told = self.inner().tell(control);
-        self.0.asked("tell".into(), told)
+        self.0.asked("tell", told)
     }
 
     fn size(&mut self, control: &Arc<CallControl>) -> CallResult<u64> {
         let size = self.inner().size(control);
-        self.0.asked("size".into(), size)
+        self.0.asked("size", size)
     }
 }
 
 impl Http for Recorded<Arc<dyn Http>> {
     fn fetch_json(&self, url: &str, control: &Arc<CallControl>) -> CallResult<String> {
-        self.asked(format!("fetch-json {}", text(url)), self.inner.fetch_json(url, control))
+        self.asked(&format!("fetch-json {}", text(url)), self.inner.fetch_json(url, control))
     }
 }
 
 impl Sidecars for Recorded<Arc<dyn Sidecars>> {
     fn lock(&self, name: &str, until: Option<Instant>, control: &Arc<CallControl>) -> CallResult<Box<dyn Lock>> {
         let call = format!("lock {} {}", text(name), wait(until));
-        let lock = self.asked(call, self.inner.lock(name, until, control))?;
+        let lock = self.asked(&call, self.inner.lock(name, until, control))?;
         Ok(Held::boxed(lock, &self.record, "a lock"))
     }
 
     fn launch(&self, spec: &LaunchSpec, control: &Arc<CallControl>) -> CallResult<Box<dyn Process>> {
-        let process = self.asked(format!("launch {spec:?}"), self.inner.launch(spec, control))?;
+        let process = self.asked(&format!("launch {spec:?}"), self.inner.launch(spec, control))?;
         Ok(Held::boxed(process, &self.record, "a process"))
     }
 }
@@ -113,7 +113,7 @@ impl Lock for Held<Box<dyn Lock>> {}
 impl Process for Held<Box<dyn Process>> {
     fn open_control(&mut self, control: &Arc<CallControl>) -> CallResult<Box<dyn Channel>> {
         let opened = self.inner().open_control(control);
-        let channel = self.0.asked("open-control".into(), opened)?;
+        let channel = self.0.asked("open-control", opened)?;
         Ok(Held::boxed(channel, &self.0.record, "a control channel"))
     }
 
@@ -124,19 +124,19 @@ impl Process for Held<Box<dyn Process>> {
         control: &Arc<CallControl>,
     ) -> CallResult<Box<dyn Channel>> {
         let opened = self.inner().open_data(role, preferred, control);
-        let channel = self.0.asked(format!("open-data {} {preferred:?}", text(role)), opened)?;
+        let channel = self.0.asked(&format!("open-data {} {preferred:?}", text(role)), opened)?;
         Ok(Held::boxed(channel, &self.0.record, "a data channel"))
     }
 
     fn wait_exit(&mut self, until: Option<Instant>, control: &Arc<CallControl>) -> CallResult<Option<i32>> {
         let exited = self.inner().wait_exit(until, control);
-        self.0.asked(format!("wait-exit {}", wait(until)), exited)
+        self.0.asked(&format!("wait-exit {}", wait(until)), exited)
     }
 
     fn terminate(mut self: Box<Self>, grace_ms: u32, control: &Arc<CallControl>) -> CallResult<()> {
         let process = self.0.inner.take().expect("it is there until it is dropped or ended");
         let ended = process.terminate(grace_ms, control);
-        self.0.asked(format!("terminate {grace_ms}"), ended)
+        self.0.asked(&format!("terminate {grace_ms}"), ended)
     }
 }
 
@@ -149,12 +149,12 @@ impl Channel for Held<Box<dyn Channel>> {
 
     fn write(&mut self, data: &[u8], control: &Arc<CallControl>) -> CallResult<u32> {
         let taken = self.inner().write(data, control);
-        self.0.asked(format!("write {}", bytes(data)), taken)
+        self.0.asked(&format!("write {}", bytes(data)), taken)
     }
 
     fn read(&mut self, max_bytes: u32, until: Option<Instant>, control: &Arc<CallControl>) -> CallResult<Vec<u8>> {
         let read = self.inner().read(max_bytes, until, control);
-        self.0.asked(format!("read {max_bytes} {}", wait(until)), read)
+        self.0.asked(&format!("read {max_bytes} {}", wait(until)), read)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use stellatune_plugin_core::{
     control::CallControl,
-    engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Instance, Program},
+    engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Instance, Program},
     error::Trap,
     host::Host,
     limits::Limits,
@@ -41,6 +41,15 @@ impl Engine for RecordingEngine {
     fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError> {
         let program = self.engine.load(artifact)?;
         Ok(Arc::new(RecordingProgram { program, transcript: self.transcript.clone() }))
+    }
+
+    fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
+        let program = self.engine.load_file(code)?;
+        Ok(Arc::new(RecordingProgram { program, transcript: self.transcript.clone() }))
+    }
+
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        self.engine.hot(wasm, exports, limits)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {

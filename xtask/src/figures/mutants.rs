@@ -372,33 +372,33 @@ impl Calls {
                 objects.push(session);
             }
         }
-        if self.instance.source().is_some() {
-            if let Some(catalog) = self.call(|it| it.source().ok_or_else(gone)?.create())? {
-                self.call(|it| it.source().ok_or_else(gone)?.list_items_json(catalog, "{}"))?;
-                self.call(|it| it.source().ok_or_else(gone)?.open_stream_json(catalog, "{}").map(drop))?;
-                objects.push(catalog);
-            }
+        if self.instance.source().is_some()
+            && let Some(catalog) = self.call(|it| it.source().ok_or_else(gone)?.create())?
+        {
+            self.call(|it| it.source().ok_or_else(gone)?.list_items_json(catalog, "{}"))?;
+            self.call(|it| it.source().ok_or_else(gone)?.open_stream_json(catalog, "{}").map(drop))?;
+            objects.push(catalog);
         }
-        if self.instance.lyrics().is_some() {
-            if let Some(provider) = self.call(|it| it.lyrics().ok_or_else(gone)?.create())? {
-                self.call(|it| it.lyrics().ok_or_else(gone)?.search(provider, "caf\u{e9}"))?;
-                self.call(|it| it.lyrics().ok_or_else(gone)?.fetch(provider, "x"))?;
-                objects.push(provider);
-            }
+        if self.instance.lyrics().is_some()
+            && let Some(provider) = self.call(|it| it.lyrics().ok_or_else(gone)?.create())?
+        {
+            self.call(|it| it.lyrics().ok_or_else(gone)?.search(provider, "caf\u{e9}"))?;
+            self.call(|it| it.lyrics().ok_or_else(gone)?.fetch(provider, "x"))?;
+            objects.push(provider);
         }
-        if self.instance.output_sink().is_some() {
-            if let Some(session) = self.call(|it| it.output_sink().ok_or_else(gone)?.create())? {
-                self.call(|it| it.output_sink().ok_or_else(gone)?.negotiate_spec_json(session, "{}", CD))?;
-                self.call(|it| it.output_sink().ok_or_else(gone)?.write_interleaved_f32(session, 2, &[0; 64]))?;
-                objects.push(session);
-            }
+        if self.instance.output_sink().is_some()
+            && let Some(session) = self.call(|it| it.output_sink().ok_or_else(gone)?.create())?
+        {
+            self.call(|it| it.output_sink().ok_or_else(gone)?.negotiate_spec_json(session, "{}", CD))?;
+            self.call(|it| it.output_sink().ok_or_else(gone)?.write_interleaved_f32(session, 2, &[0; 64]))?;
+            objects.push(session);
         }
-        if self.instance.dsp().is_some() {
-            if let Some(processor) = self.call(|it| it.dsp().ok_or_else(gone)?.create(CD))? {
-                self.call(|it| it.dsp().ok_or_else(gone)?.describe_hot_path(processor, CD))?;
-                self.call(|it| it.dsp().ok_or_else(gone)?.process_interleaved_f32(processor, 2, &[0; 64]))?;
-                objects.push(processor);
-            }
+        if self.instance.dsp().is_some()
+            && let Some(processor) = self.call(|it| it.dsp().ok_or_else(gone)?.create(CD))?
+        {
+            self.call(|it| it.dsp().ok_or_else(gone)?.describe_hot_path(processor, CD))?;
+            self.call(|it| it.dsp().ok_or_else(gone)?.process_interleaved_f32(processor, 2, &[0; 64]))?;
+            objects.push(processor);
         }
         for object in objects {
             self.call(|it| it.plan_config(object, "{}"))?;

@@ -5,6 +5,7 @@
 
 #[cfg(any(test, feature = "fake-engine"))]
 pub mod fake;
+mod hot;
 
 use std::{
     error::Error as StdError,
@@ -23,6 +24,8 @@ use crate::{
     table::ObjectId,
     types::{ConfigUpdatePlan, DisableReason},
 };
+
+pub use self::hot::{HotExports, HotModule};
 
 /// Names an engine and all that its compiled code depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -190,6 +193,19 @@ pub trait Engine: Send + Sync {
     fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
         let read = code.read().map_err(|error| EngineError::new(Phase::Load, error.to_string()))?;
         self.load(&read)
+    }
+
+    /// Compiles and starts a hot-path module: a core module, not a component.
+    ///
+    /// *Requires*: `wasm` is metered ([`Form::Trapping`](crate::meter::Form::Trapping)), imports nothing and exports
+    /// `exports`. *Behaviour*: its start function has run.
+    ///
+    /// # Errors
+    /// What the engine cannot compile, limits the module begins above, a trap of its start function; and everything, on an
+    /// engine that runs no hot-path modules.
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        let _ = (wasm, exports, limits);
+        Err(EngineError::new(Phase::Load, format!("{} runs no hot-path modules", self.id().name)))
     }
 
     /// What this engine promises.

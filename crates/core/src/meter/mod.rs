@@ -5,7 +5,7 @@
 //!
 //! **What is charged.** A function pays on entry for all of its operators that stand in no loop, and at the head of a
 //! loop, each time round, for those directly in that loop. Both count operators as they are written, whichever branch is
-//! taken, so that a path never pays too little; a few slow operators count for several ([`cost`]). Operations whose work
+//! taken, so that a path never pays too little; a few slow operators count for several (`cost`). Operations whose work
 //! depends on a length (`memory.fill`, `memory.copy`, `memory.init`, `memory.grow` and the same of tables) also pay for
 //! the length, before they run.
 //!

@@ -94,7 +94,7 @@ impl<P: Shape<Flat: Parameters>, R: Lift + Shape<Flat: Results>> Export<P, R> {
 }
 
 /// Does something during which the guest may not call out: it allocates, or cleans up.
-fn unleaving<T>(
+pub(super) fn unleaving<T>(
     transfer: &mut Transfer<'_>,
     then: impl FnOnce(&mut Transfer<'_>) -> Result<T, Trap>,
 ) -> Result<T, Trap> {
@@ -241,12 +241,12 @@ fn answer<P: Lift + Shape<Flat: Parameters>, R: Answer>(
     handles.check_leave(canon.options.instance)?;
     handles.open_scope();
     let parameters = if P::Flat::IN_MEMORY { load(transfer, values.take())? } else { P::lift(transfer, &mut values)? };
-    // Before the host does anything; the memory only grows until the result is written.
+    let value = function(&mut transfer.state().host, parameters).value()?;
+    // Where the result goes is looked at when there is one ("lower_flat_values"), not before the host was called.
     let place = match place {
         Some(at) => Some(transfer.place(at, <R::Value as Shape>::SIZE, <R::Value as Shape>::ALIGN)?),
         None => None,
     };
-    let value = function(&mut transfer.state().host, parameters).value()?;
     let mut values = Values::new();
     unleaving(transfer, |transfer| match place {
         Some(place) => value.store(transfer, place),

@@ -13,10 +13,8 @@ use stellatune_plugin_core::{
 
 use super::{
     Check, Lift, Lower, Own, Shape, Transfer,
-    compound::{
-        case_type, enumeration, flat, lift_payload, load_case, lower_payload, no_case, over, record, same_name,
-        store_case, variant,
-    },
+    compound::{flat, lift_payload, lower_payload, no_case},
+    define::{enumeration, load_case, over, record, same_name, store_case, variant},
     flat::{Flat, Values},
     handle::kind::IoError,
     kind::{HostStream, SourceStream},

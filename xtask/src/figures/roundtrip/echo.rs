@@ -95,7 +95,7 @@ pub(super) fn component(parameters: &[Type], encoding: StringEncoding) -> Result
     };
     let text = format!(
         r#"(module
-        (import "{HOST}" "pass" (func $pass {} {}))
+        (import "{HOST}" "pass" (func $pass {0}))
         (memory (export "memory") 2)
         (global $heap (mut i32) (i32.const 1024))
         (func $realloc (export "cabi_realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32)

@@ -1,14 +1,15 @@
 //! C1: values of random types that do not come back as they went, on any engine.
 //!
 //! A seed makes the types of a function, a component that hands its arguments back (by itself, and through the host), and
-//! values. Each value goes through the component on Wasmtime, whose own component model is the oracle, and on every
-//! other engine compiled in; each must give back what went in. `ZOO_SEED` replays a run; a fault names its component.
+//! values. Each value goes through the component on Wasmtime, whose own component model is the oracle, and on Wasmer with
+//! our component layer; both must give back what went in. `ZOO_SEED` replays a run; a fault names its component.
 
 mod echo;
 mod oracle;
 mod types;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use stellatune_plugin_engine_wasmer::testing;
 use wit_component::StringEncoding;
 
 use self::{
@@ -61,6 +62,9 @@ fn component(oracle: &Oracle, seed: u64) -> Result<Vec<String>> {
     let encoding = encodings[random.below(encodings.len())];
     let wasm = echo::component(&parameters, encoding).with_context(|| echo::wit(&parameters))?;
     let mut running = oracle.start(&wasm, &parameters).with_context(|| echo::wit(&parameters))?;
+    let mut other = testing::Running::start(&wasm, echo::GUEST, &FUNCTIONS)
+        .map_err(|error| anyhow!("on Wasmer: {error}"))
+        .with_context(|| echo::wit(&parameters))?;
     let mut faults = Vec::new();
     for _ in 0..VALUES {
         let given: Vec<_> = parameters.iter().map(|ty| types::value(ty, &mut random)).collect();
@@ -69,9 +73,13 @@ fn component(oracle: &Oracle, seed: u64) -> Result<Vec<String>> {
             many => Value::Fields(many.to_vec()),
         };
         for (function, name) in FUNCTIONS.iter().enumerate() {
-            let got = running.call(function, &given).with_context(|| echo::wit(&parameters))?;
-            if got != expected {
-                faults.push(format!("{name} on wasmtime gave {got:?} for {expected:?}"));
+            let oracle = running.call(function, &given).with_context(|| echo::wit(&parameters))?;
+            let ours =
+                other.call(function, &given).map_err(anyhow::Error::from).with_context(|| echo::wit(&parameters))?;
+            for (engine, got) in [("wasmtime", oracle), ("wasmer", ours)] {
+                if got != expected {
+                    faults.push(format!("{name} on {engine} gave {got:?} for {expected:?}"));
+                }
             }
         }
     }

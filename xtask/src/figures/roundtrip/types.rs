@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::random::Random;
+/// A value. It is the other engine's, whose only dynamic values these are.
+pub(super) use stellatune_plugin_engine_wasmer::testing::Value;
+
+use super::super::random::Random;
 
 /// A type. What has a name in WIT carries a number that makes its name; its fields and cases are named by theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,55 +31,6 @@ pub(super) enum Type {
     Flags(usize, usize),
     Option(Box<Type>),
     Result(Option<Box<Type>>, Option<Box<Type>>),
-}
-
-/// A value. The case of a variant or an enum by its place, flags by theirs.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Bool(bool),
-    S8(i8),
-    U8(u8),
-    S16(i16),
-    U16(u16),
-    S32(i32),
-    U32(u32),
-    S64(i64),
-    U64(u64),
-    F32(f32),
-    F64(f64),
-    Char(char),
-    String(String),
-    List(Vec<Value>),
-    /// Of a tuple or a record.
-    Fields(Vec<Value>),
-    /// Of a variant, an enum, an option (none, some) or a result (ok, error).
-    Case(usize, Option<Box<Value>>),
-    Flags(Vec<bool>),
-}
-
-impl PartialEq for Value {
-    /// All NaNs are one: the canonical ABI may change their bits.
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::F32(a), Self::F32(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-            (Self::F64(a), Self::F64(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-            (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::S8(a), Self::S8(b)) => a == b,
-            (Self::U8(a), Self::U8(b)) => a == b,
-            (Self::S16(a), Self::S16(b)) => a == b,
-            (Self::U16(a), Self::U16(b)) => a == b,
-            (Self::S32(a), Self::S32(b)) => a == b,
-            (Self::U32(a), Self::U32(b)) => a == b,
-            (Self::S64(a), Self::S64(b)) => a == b,
-            (Self::U64(a), Self::U64(b)) => a == b,
-            (Self::Char(a), Self::Char(b)) => a == b,
-            (Self::String(a), Self::String(b)) => a == b,
-            (Self::List(a), Self::List(b)) | (Self::Fields(a), Self::Fields(b)) => a == b,
-            (Self::Case(a, x), Self::Case(b, y)) => a == b && x == y,
-            (Self::Flags(a), Self::Flags(b)) => a == b,
-            _ => false,
-        }
-    }
 }
 
 /// Makes types.

@@ -83,12 +83,11 @@ fn a_check_fails_where_a_guest_does() {
 
     let text = app.run(&["plugin", "check", "hook-trap-disable"]);
     assert_eq!(text.code, 1);
-    assert!(
-        text.stdout.starts_with("ENGINE")
-            && text.stdout.ends_with("org.example.hook-trap-disable 1.0.0 fails 1 check\n"),
-        "{}",
-        text.stdout
-    );
+    let fails = match stellatune_plugins::engines().len() {
+        1 => "fails 1 check\n".to_owned(),
+        engines => format!("fails {engines} checks\n"),
+    };
+    assert!(text.stdout.starts_with("ENGINE") && text.stdout.ends_with(&fails), "{}", text.stdout);
 }
 
 /// G01, G14, G18: a guest that lies or traps in one case fails that one, and is asked the others afresh.

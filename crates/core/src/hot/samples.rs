@@ -1,0 +1,134 @@
+//! Samples on their way in and out of a guest's memory: the scales of integers, and output that harms nobody.
+
+use crate::types::SampleFormat;
+
+/// The largest magnitude that leaves a module: 18 dB over full scale, more than any mix before a limiter.
+const LOUDEST: f32 = 8.0;
+
+const I16_SCALE: f32 = 32_768.0;
+const I32_SCALE: f64 = 2_147_483_648.0;
+
+/// Writes `input` as `format` to the start of `region`.
+pub(super) fn write(format: SampleFormat, input: &[f32], region: &mut [u8]) {
+    match format {
+        SampleFormat::F32le => {
+            for (bytes, sample) in region.as_chunks_mut::<4>().0.iter_mut().zip(input) {
+                *bytes = sample.to_le_bytes();
+            }
+        }
+        SampleFormat::I16le => {
+            for (bytes, sample) in region.as_chunks_mut::<2>().0.iter_mut().zip(input) {
+                // A cast saturates, and makes zero of what is no number.
+                *bytes = ((sample * I16_SCALE).round_ties_even() as i16).to_le_bytes();
+            }
+        }
+        SampleFormat::I32le => {
+            for (bytes, sample) in region.as_chunks_mut::<4>().0.iter_mut().zip(input) {
+                *bytes = ((f64::from(*sample) * I32_SCALE).round_ties_even() as i32).to_le_bytes();
+            }
+        }
+    }
+}
+
+/// Reads samples of `format` from `region`; whether any had to be changed to be finite, normal and not too loud.
+pub(super) fn read(format: SampleFormat, region: &[u8], output: &mut [f32]) -> bool {
+    match format {
+        SampleFormat::F32le => {
+            let mut changed = 0;
+            for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<4>().0) {
+                let bits = u32::from_le_bytes(*bytes);
+                *sample = tame(f32::from_bits(bits));
+                changed |= sample.to_bits() ^ bits;
+            }
+            // The sign of a zero is no change.
+            changed & 0x7fff_ffff != 0
+        }
+        SampleFormat::I16le => {
+            for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<2>().0) {
+                *sample = f32::from(i16::from_le_bytes(*bytes)) / I16_SCALE;
+            }
+            false
+        }
+        SampleFormat::I32le => {
+            for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<4>().0) {
+                *sample = (f64::from(i32::from_le_bytes(*bytes)) / I32_SCALE) as f32;
+            }
+            false
+        }
+    }
+}
+
+/// As [`read`], where the samples are.
+pub(super) fn tame_all(samples: &mut [f32]) -> bool {
+    let mut changed = 0;
+    for sample in samples {
+        let bits = sample.to_bits();
+        *sample = tame(*sample);
+        changed |= sample.to_bits() ^ bits;
+    }
+    changed & 0x7fff_ffff != 0
+}
+
+/// Zero for what is infinite, no number, or so small that processors slow down over it. // X08
+#[inline(always)]
+fn tame(sample: f32) -> f32 {
+    const SMALLEST: i32 = 0x0080_0000;
+    const INFINITE: i32 = 0x7f80_0000;
+    // Without branches, and compared as integers, so that a compiler makes vectors of it.
+    let magnitude = (sample.to_bits() & 0x7fff_ffff) as i32;
+    let kept = (SMALLEST..INFINITE).contains(&magnitude);
+    let limited = sample.clamp(-LOUDEST, LOUDEST);
+    f32::from_bits(limited.to_bits() & u32::from(kept).wrapping_neg())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_finite_normal_and_not_too_loud() {
+        // X08
+        let cases = [
+            (0.5, 0.5),
+            (-8.0, -8.0),
+            (1e30, 8.0),
+            (-9.0, -8.0),
+            (f32::MAX, 8.0),
+            (f32::INFINITY, 0.0),
+            (f32::NEG_INFINITY, 0.0),
+            (f32::NAN, 0.0),
+            (f32::MIN_POSITIVE, f32::MIN_POSITIVE),
+            (f32::MIN_POSITIVE / 2.0, 0.0),
+            (-f32::from_bits(1), 0.0),
+            (0.0, 0.0),
+        ];
+        for (sample, expected) in cases {
+            assert_eq!(tame(sample).to_bits(), f32::to_bits(expected), "{sample}");
+            let mut output = [1.0];
+            let changed = read(SampleFormat::F32le, &sample.to_le_bytes(), &mut output);
+            assert_eq!((output[0].to_bits(), changed), (f32::to_bits(expected), sample != expected), "{sample}");
+        }
+        assert!(!read(SampleFormat::F32le, &(-0.0_f32).to_le_bytes(), &mut [1.0]));
+    }
+
+    #[test]
+    fn integers_come_back_as_they_went_in() {
+        for (format, values) in [
+            (SampleFormat::I16le, [-32768.0, -1.0, 0.0, 1.0, 32767.0]),
+            (SampleFormat::I32le, [-2147483648.0, -256.0, 0.0, 256.0, 2147483392.0]),
+        ] {
+            let scale = if format == SampleFormat::I16le { I16_SCALE } else { I32_SCALE as f32 };
+            let input = values.map(|value| value / scale);
+            let mut region = [0; 20];
+            write(format, &input, &mut region);
+            let mut output = [0.0; 5];
+            read(format, &region, &mut output);
+            assert_eq!(input, output);
+        }
+        let mut region = [0; 8];
+        write(SampleFormat::I16le, &[1.0, -2.0, f32::NAN, 0.5], &mut region);
+        assert_eq!(region, [0xff, 0x7f, 0x00, 0x80, 0, 0, 0x00, 0x40]);
+        write(SampleFormat::I32le, &[1.0, f32::NEG_INFINITY], &mut region);
+        assert_eq!(region, [0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0x80]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Hot-path modules: core modules on an engine of their own, without epochs, since a module is metered already and
+//! epochs cost tight loops much (docs/performance.md).
+
+use std::sync::OnceLock;
+
+use stellatune_plugin_core::{
+    engine::{EngineError, HotExports, HotModule, Phase},
+    error::TrapKind,
+    limits::Limits,
+    meter,
+};
+use wasmtime::{Engine, Global, Instance, Memory, Module, Store, TypedFunc, Val};
+
+use crate::guard::{self, Limiter};
+
+/// Bytes of stack that a module's code may use: threads that call for audio have little.
+const STACK: usize = 128 * 1024;
+
+/// The engine of this process for hot-path modules.
+fn engine() -> Result<&'static Engine, EngineError> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| {
+        let mut config = crate::config();
+        config.epoch_interruption(false).max_wasm_stack(STACK);
+        config.wasm_component_model(false);
+        Engine::new(&config).map_err(|error| format!("{error:#}"))
+    });
+    engine.as_ref().map_err(|error| EngineError::new(Phase::Load, error.as_str()))
+}
+
+/// A module that runs, its exports resolved.
+struct Hot {
+    store: Store<Limiter>,
+    memory: Memory,
+    counter: Global,
+    init: TypedFunc<(u32, u32), i32>,
+    process: TypedFunc<(u32, u32, u32, u32), i32>,
+    reset: Option<TypedFunc<(u32, u32), i32>>,
+    drop: Option<TypedFunc<u32, ()>>,
+}
+
+/// Compiles and starts `wasm`.
+pub(crate) fn start(wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+    let engine = engine()?;
+    let compile = |error: wasmtime::Error| EngineError::new(Phase::Compile, format!("{error:#}"));
+    let link = |error: wasmtime::Error| EngineError::new(Phase::Link, format!("{error:#}"));
+    let missing = |name: &str| EngineError::new(Phase::Link, format!("it does not export `{name}`"));
+    let module = Module::from_binary(engine, wasm).map_err(compile)?;
+    let mut store = Store::new(engine, Limiter::new(limits));
+    store.limiter(|limiter| limiter);
+    let instance = Instance::new(&mut store, &module, &[]).map_err(link)?;
+    let memory = instance.get_memory(&mut store, &exports.memory).ok_or_else(|| missing(&exports.memory))?;
+    let counter = instance.get_global(&mut store, meter::COUNTER).ok_or_else(|| missing(meter::COUNTER))?;
+    let reset = exports.reset.as_ref().map(|name| instance.get_typed_func(&mut store, name)).transpose();
+    let drop = exports.drop.as_ref().map(|name| instance.get_typed_func(&mut store, name)).transpose();
+    Ok(Box::new(Hot {
+        init: instance.get_typed_func(&mut store, &exports.init).map_err(link)?,
+        process: instance.get_typed_func(&mut store, &exports.process).map_err(link)?,
+        reset: reset.map_err(link)?,
+        drop: drop.map_err(link)?,
+        store,
+        memory,
+        counter,
+    }))
+}
+
+impl Hot {
+    #[cold]
+    fn trap(&mut self, error: wasmtime::Error) -> TrapKind {
+        if self.counter() < 0 { TrapKind::Deadline } else { guard::trap(error).kind }
+    }
+}
+
+impl HotModule for Hot {
+    fn init(&mut self, args: u32, out_ctx: u32) -> Result<i32, TrapKind> {
+        self.init.call(&mut self.store, (args, out_ctx)).map_err(|error| self.trap(error))
+    }
+
+    fn process(&mut self, ctx: u32, frames: u32, out_frames: u32, out_flags: u32) -> Result<i32, TrapKind> {
+        self.process.call(&mut self.store, (ctx, frames, out_frames, out_flags)).map_err(|error| self.trap(error))
+    }
+
+    fn reset(&mut self, ctx: u32, flags: u32) -> Result<i32, TrapKind> {
+        let Some(reset) = &self.reset else { return Ok(0) };
+        reset.call(&mut self.store, (ctx, flags)).map_err(|error| self.trap(error))
+    }
+
+    fn drop_context(&mut self, ctx: u32) -> Result<(), TrapKind> {
+        let Some(drop) = &self.drop else { return Ok(()) };
+        drop.call(&mut self.store, ctx).map_err(|error| self.trap(error))
+    }
+
+    fn memory(&mut self) -> &mut [u8] {
+        self.memory.data_mut(&mut self.store)
+    }
+
+    fn grow(&mut self, pages: u32) -> Option<usize> {
+        let before = self.memory.data_size(&self.store);
+        self.memory.grow(&mut self.store, pages.into()).ok()?;
+        Some(before)
+    }
+
+    fn set_counter(&mut self, units: i64) {
+        let set = self.counter.set(&mut self.store, Val::I64(units));
+        debug_assert!(set.is_ok(), "the meter's counter is a mutable i64");
+    }
+
+    fn counter(&mut self) -> i64 {
+        self.counter.get(&mut self.store).i64().unwrap_or(-1)
+    }
+
+    fn prepare_thread(&self) {
+        Engine::tls_eager_initialize();
+    }
+}
