@@ -126,7 +126,7 @@ pub const READ_BYTES: u32 = 1024 * 1024;
 /// Bytes of a component that is still compiled; the largest real one (JavaScript, Python) has 18 MB.
 pub const COMPONENT_BYTES: usize = 64 * MIB;
 
-/// Time a component may take to compile. What passes the checks of `world` and is found in real plugins takes seconds at
+/// Time of a processor that compiling a component may take. What passes the checks of `world` and is found in real plugins takes seconds at
 /// most; the rest is a bomb. // B8
 pub const COMPILE: Duration = Duration::from_secs(10);
 
