@@ -10,7 +10,7 @@ use std::{
 
 use stellatune_plugins::{
     Decoder, DecoderChoice, Error, ErrorKind, Event, Input, PcmBlock, RestartPolicy, Result, Runtime, RuntimeBuilder,
-    registry::Status,
+    registry::{Plugin, Status},
 };
 
 use crate::support::{
@@ -92,7 +92,7 @@ fn crash_loop(subject: &Subject) {
 
     let second = runtime(&home, subject, |builder| builder.restarts(restless()));
     let plugins = second.plugins();
-    assert_eq!(plugins.plugin("test.plugin").map(|plugin| plugin.status()), Some(Status::Failed));
+    assert_eq!(plugins.plugin("test.plugin").map(Plugin::status), Some(Status::Failed));
     wait(second.enable("test.plugin")).expect("enables");
     works(&second);
     assert_eq!(second.plugins().plugin("test.plugin").and_then(|plugin| plugin.last_failure().map(drop)), None);
@@ -168,7 +168,7 @@ fn another_process_installs(subject: &Subject) {
     // Whether the call begins before the cut or after it, it is cut.
     assert_eq!(wait(decoder.read(1)).expect_err("is cut").kind(), ErrorKind::Cancelled);
     looking.join().expect("does not panic");
-    assert_eq!(player.plugins().plugin("test.plugin").map(|plugin| plugin.status()), Some(Status::Disabled));
+    assert_eq!(player.plugins().plugin("test.plugin").map(Plugin::status), Some(Status::Disabled));
 }
 
 /// R15: rescans without pause, while one installs and one plays.

@@ -1,7 +1,7 @@
 //! Guests that call one import of the contract each, made from it, and services that panic there.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -225,7 +225,7 @@ struct Point(Arc<Failpoint>);
 impl Point {
     fn reach(&self, name: &str) {
         let reached =
-            self.0.at == name && std::mem::take(&mut *self.0.armed.lock().unwrap_or_else(|it| it.into_inner()));
+            self.0.at == name && std::mem::take(&mut *self.0.armed.lock().unwrap_or_else(PoisonError::into_inner));
         assert!(!reached, "forced in {name}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{broadcast, oneshot};
 
-use super::{Counters, Life, Report, Setup, Shared};
+use super::{Counters, Life, Report, Setup, Shared, Tell};
 use crate::{
     control::CancelToken,
     engine::{Instance, Program},
@@ -232,11 +232,11 @@ enum Phase {
 pub(super) struct Gone {
     shared: Arc<Shared>,
     phase: Phase,
-    tell: Box<dyn Fn(Report) + Send + Sync>,
+    tell: Tell,
 }
 
 impl Gone {
-    pub(super) fn new(shared: Arc<Shared>, tell: Box<dyn Fn(Report) + Send + Sync>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, tell: Tell) -> Self {
         Self { shared, phase: Phase::Waiting, tell }
     }
 

@@ -59,8 +59,11 @@ pub(crate) struct Setup {
     /// Jobs of the plugin that wait or run, over all of its guests.
     pub(crate) in_flight: Arc<AtomicUsize>,
     /// Called on the guest's thread, with no lock held.
-    pub(crate) tell: Box<dyn Fn(Report) + Send + Sync>,
+    pub(crate) tell: Tell,
 }
+
+/// Hears how a guest fares.
+pub(crate) type Tell = Box<dyn Fn(Report) + Send + Sync>;
 
 /// How a guest fares. One of the last five is told, once, before the guest counts as gone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,7 +40,7 @@ impl Check {
                 match value {
                     Value::Number(_) => number(value, schema, at)?,
                     Value::String(text) => {
-                        length(text.chars().count(), schema, ["minLength", "maxLength"], "characters", at)?
+                        length(text.chars().count(), schema, ["minLength", "maxLength"], "characters", at)?;
                     }
                     Value::Array(items) => {
                         length(items.len(), schema, ["minItems", "maxItems"], "items", at)?;
@@ -160,18 +160,16 @@ fn same(a: &Value, b: &Value) -> bool {
 
 fn number(value: &Value, schema: &Map<String, Value>, at: &str) -> Result<(), Fault> {
     let Some(number) = value.as_f64() else { return Ok(()) };
-    let bounds: [(&str, fn(f64, f64) -> bool, &str); 4] = [
-        ("minimum", |number, bound| number >= bound, "at least"),
-        ("maximum", |number, bound| number <= bound, "at most"),
-        ("exclusiveMinimum", |number, bound| number > bound, "more than"),
-        ("exclusiveMaximum", |number, bound| number < bound, "less than"),
-    ];
-    for (keyword, holds, words) in bounds {
-        if let Some(bound) = schema.get(keyword).and_then(Value::as_f64)
-            && !holds(number, bound)
-        {
-            return Err(breaks(at, &format!("must be {words} {bound}")));
-        }
+    let bound = |keyword: &str| schema.get(keyword).and_then(Value::as_f64);
+    let broken = |keyword: &str, holds: fn(f64, f64) -> bool, words: &str| {
+        bound(keyword).filter(|bound| !holds(number, *bound)).map(|bound| format!("must be {words} {bound}"))
+    };
+    let broken = broken("minimum", |number, bound| number >= bound, "at least")
+        .or_else(|| broken("maximum", |number, bound| number <= bound, "at most"))
+        .or_else(|| broken("exclusiveMinimum", |number, bound| number > bound, "more than"))
+        .or_else(|| broken("exclusiveMaximum", |number, bound| number < bound, "less than"));
+    if let Some(why) = broken {
+        return Err(breaks(at, &why));
     }
     match schema.get("multipleOf").and_then(Value::as_f64) {
         Some(step) if step > 0.0 && (number / step).fract() != 0.0 => {

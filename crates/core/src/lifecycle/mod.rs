@@ -194,9 +194,9 @@ pub fn step(policy: &RestartPolicy, state: State, event: Event) -> (State, Vec<E
     match state {
         State::Discovered => discovered(event),
         State::Loaded(group) | State::Active(group) => in_use(policy, group, event),
-        State::Quiescing { reason, cut, left } => quiescing(reason, cut, left, event),
+        State::Quiescing { reason, cut, left } => quiescing(reason, cut, left, &event),
         State::Unloaded => (State::Unloaded, refuse_if_wanted(&event, || Refusal::Leaving)),
-        State::Failed { reason, left } => failed(reason, left, event),
+        State::Failed { reason, left } => failed(reason, left, &event),
     }
 }
 
@@ -232,11 +232,11 @@ fn in_use(policy: &RestartPolicy, mut group: Group, event: Event) -> (State, Vec
             if blame == Blame::Plugin && !group.proven {
                 return fail(reason, group.left());
             }
-            group.crashed(policy, now, reason, blame)
+            group.crashed(policy, now, &reason, blame)
         }
         Event::Crashed { now, reason, blame } => {
             group.running = group.running.saturating_sub(1);
-            group.crashed(policy, now, reason, blame)
+            group.crashed(policy, now, &reason, blame)
         }
         Event::Ended => {
             group.running = group.running.saturating_sub(1);
@@ -247,7 +247,7 @@ fn in_use(policy: &RestartPolicy, mut group: Group, event: Event) -> (State, Vec
     }
 }
 
-fn quiescing(reason: DisableReason, cut: bool, left: u32, event: Event) -> (State, Vec<Effect>) {
+fn quiescing(reason: DisableReason, cut: bool, left: u32, event: &Event) -> (State, Vec<Effect>) {
     let same = State::Quiescing { reason, cut, left };
     match event {
         Event::Wanted { .. } => (same, vec![Effect::Refuse(Refusal::Leaving)]),
@@ -258,13 +258,13 @@ fn quiescing(reason: DisableReason, cut: bool, left: u32, event: Event) -> (Stat
             left => (State::Quiescing { reason, cut, left }, Vec::new()),
         },
         // What is cut stays cut; what drains may still be cut, for the newer reason.
-        Event::Quiesce { reason, cut: true } if !cut => quiesce(reason, true, left),
+        Event::Quiesce { reason, cut: true } if !cut => quiesce(*reason, true, left),
         Event::DrainOver if !cut => quiesce(reason, true, left),
         _ => (same, Vec::new()),
     }
 }
 
-fn failed(why: String, left: u32, event: Event) -> (State, Vec<Effect>) {
+fn failed(why: String, left: u32, event: &Event) -> (State, Vec<Effect>) {
     match event {
         Event::Wanted { .. } => {
             let refusal = Refusal::Failed(why.clone());
@@ -274,7 +274,7 @@ fn failed(why: String, left: u32, event: Event) -> (State, Vec<Effect>) {
         Event::StartFailed { .. } | Event::Crashed { .. } | Event::Ended => {
             (State::Failed { reason: why, left: left.saturating_sub(1) }, Vec::new())
         }
-        Event::Quiesce { reason, cut } => quiesce(reason, cut, left),
+        Event::Quiesce { reason, cut } => quiesce(*reason, *cut, left),
         Event::Loaded | Event::Unloadable { .. } | Event::DrainOver => {
             (State::Failed { reason: why, left }, Vec::new())
         }
@@ -319,7 +319,7 @@ impl Group {
         now.max(*last + backoff)
     }
 
-    fn crashed(mut self, policy: &RestartPolicy, now: Instant, reason: String, blame: Blame) -> (State, Vec<Effect>) {
+    fn crashed(mut self, policy: &RestartPolicy, now: Instant, reason: &str, blame: Blame) -> (State, Vec<Effect>) {
         if blame == Blame::Others {
             return (self.state(), Vec::new());
         }

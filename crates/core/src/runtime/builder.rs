@@ -118,7 +118,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How long a component may take to compile; 10 s unless set.
+    /// How long a processor may work to compile a component, 10 s unless set; six times that where it works for others
+    /// too.
     #[must_use]
     pub fn compile_deadline(mut self, deadline: Duration) -> Self {
         self.compile = deadline;

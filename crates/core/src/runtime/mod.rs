@@ -359,7 +359,7 @@ impl Inner {
             let Some(asked) = self.scans.lock().next() else { return };
             let looked = self.rescan();
             for done in asked {
-                let answer = looked.as_ref().map(|()| ()).map_err(|error| Error::new(error.kind(), error.message()));
+                let answer = looked.as_ref().copied().map_err(|error| Error::new(error.kind(), error.message()));
                 // Who asked may have gone.
                 let _ = done.send(answer);
             }

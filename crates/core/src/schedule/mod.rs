@@ -26,7 +26,7 @@ pub(crate) use pool::{Place, Pools};
 pub(crate) use timer::Timer;
 
 use crate::{
-    actor::{Actor, Counters, Exit, Report, Setup, WorkerId},
+    actor::{Actor, Counters, Exit, Report, Setup, Tell, WorkerId},
     engine::Program,
     error::{Error, ErrorKind, Result},
     event::Event,
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
     /// Reads, verifies, compiles and loads the component.
     pub(crate) load: Box<dyn Fn() -> Loading + Send + Sync>,
     /// What the n-th instance is made from, and how it reports.
-    pub(crate) setup: Box<dyn Fn(u64, Box<dyn Fn(Report) + Send + Sync>) -> Setup + Send + Sync>,
+    pub(crate) setup: Box<dyn Fn(u64, Tell) -> Setup + Send + Sync>,
     /// Remembers across restarts why the component failed.
     pub(crate) remember: Box<dyn Fn(&str) + Send + Sync>,
     pub(crate) counters: Arc<Counters>,
