@@ -135,8 +135,8 @@ pub const SAMPLE_RATES: RangeInclusive<u32> = 1..=768_000;
 /// Channels a stream may have: third-order ambisonics has 16.
 pub const CHANNELS: RangeInclusive<u16> = 1..=64;
 
-/// Time of a processor that compiling a component may take. What passes the checks of `world` and is found in real plugins takes seconds at
-/// most; the rest is a bomb. // B8
+/// Time of a processor that compiling a component may take. What passes the checks of `world` and is found in real plugins
+/// takes seconds at most; the rest is a bomb. // B8
 pub const COMPILE: Duration = Duration::from_secs(10);
 
 /// Bytes of an ability's settings. Real ones have a thousand.
