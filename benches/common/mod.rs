@@ -1,5 +1,6 @@
 //! What the benches and `cargo xtask figures` measure, written once: the plugin's side and the native baseline.
 
+pub(crate) mod hot;
 pub(crate) mod native;
 pub(crate) mod plugin;
 

@@ -17,6 +17,9 @@ use crate::support::{
 const GAIN: &str = "hot/gain";
 const CUE: &str = "hot/cue";
 
+/// Breaks a description.
+type Change<'a> = &'a dyn Fn(&mut CoreModuleSpec);
+
 /// What `fixtures/wat-hot/cue.wat` does when a block begins with one of these.
 mod cue {
     pub(super) const TRAP: f32 = 100.0;
@@ -31,9 +34,6 @@ mod cue {
     pub(super) const LATER: f32 = 109.0;
     pub(super) const NEED_RESET: f32 = 110.0;
 }
-
-/// What makes a good description a bad one.
-type Change<'a> = &'a dyn Fn(&mut CoreModuleSpec);
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
@@ -152,7 +152,7 @@ fn biquad(subject: &Subject) {
             let [z1, z2] = &mut state[place % 2];
             let x = x * 0.5;
             let expected = b0 * x + *z1;
-            *z1 = (b1 * x - a1 * expected) + *z2;
+            *z1 = (b1 * x + *z2) - a1 * expected;
             *z2 = b2 * x - a2 * expected;
             assert_eq!(*y, expected, "sample {place}");
         }
@@ -273,7 +273,7 @@ fn another_thread(subject: &Subject) {
 /// X01 X02 X03 X04
 fn regions(subject: &Subject) {
     let wasm = module(GAIN);
-    let refusal = |change: &dyn Fn(&mut CoreModuleSpec)| {
+    let refusal = |change: Change<'_>| {
         let mut spec = spec(HotPathRole::DspTransform, &wasm);
         change(&mut spec);
         let error = prime(subject, &wasm, spec).expect_err("the regions are refused");

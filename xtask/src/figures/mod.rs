@@ -9,6 +9,7 @@ mod decode;
 mod edge;
 mod flac;
 mod hostile;
+mod hot;
 mod isolation;
 mod loops;
 mod mutants;
@@ -46,7 +47,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 17] = [
+static ROWS: [&Row; 18] = [
     &cuts::WASMTIME,
     &start::ROW,
     &decode::FLAC,
@@ -54,6 +55,7 @@ static ROWS: [&Row; 17] = [
     &wav::ROW,
     &hostile::ROW,
     &decode::MP3,
+    &hot::ROW,
     &runaway::ROW,
     &bombs::MEMORY,
     &bombs::COMPILE,

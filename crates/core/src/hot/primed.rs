@@ -39,10 +39,10 @@ const SPEEDS: std::ops::RangeInclusive<f64> = 0.05..=8.0;
 /// Blocks played into a module to measure it are this loud: above any gate, below any limiter.
 const NOISE: f32 = 0.1;
 
-/// Where the host's own page has what, from its start.
+/// Where the host's own page has what, from its start. Frames and flags lie together.
 const OUT_CTX: u32 = 64;
-const OUT_FRAMES: u32 = 68;
-const OUT_FLAGS: u32 = 72;
+const OUT_FRAMES: u32 = 72;
+const OUT_FLAGS: u32 = 76;
 
 /// Written where the guest writes its frames, so that one that writes nothing is noticed.
 const NO_FRAMES: u32 = u32::MAX;
@@ -137,12 +137,6 @@ impl Primed {
         self.layout.format == SampleFormat::F32le
     }
 
-    /// Writes the block to come. *Requires*: at most `max_frames` of it.
-    pub(super) fn write(&mut self, input: &[f32]) {
-        let format = self.layout.format;
-        samples::write(format, input, self.input_region());
-    }
-
     /// Reads the block that came; whether any sample of it had to be changed.
     pub(super) fn read(&mut self, output: &mut [f32]) -> bool {
         let format = self.layout.format;
@@ -165,22 +159,29 @@ impl Primed {
         bytemuck::try_cast_slice_mut(self.output_region()).ok()?.get_mut(..samples)
     }
 
-    /// Calls `process` for the block that was written. *Requires*: it has at most `max_frames`.
+    /// Writes `input`, unless the block is written already, and calls `process` for it. *Requires*: it has at most `max_frames`.
     ///
     /// # Errors
     /// What makes the module useless: it must not be called again.
-    pub(super) fn process(&mut self, frames: u32) -> Result<Answer, HotFault> {
-        let (out_frames, out_flags) = (self.page + OUT_FRAMES, self.page + OUT_FLAGS);
-        self.store(out_frames, NO_FRAMES);
-        self.store(out_flags, 0);
+    pub(super) fn process(&mut self, frames: u32, input: Option<&[f32]>) -> Result<Answer, HotFault> {
+        let (page, layout) = (self.page as usize, self.layout);
+        let memory = self.module.memory();
+        if let Some(input) = input
+            && let Some(region) = memory.get_mut(layout.input as usize..)
+        {
+            samples::write(layout.format, input, region);
+        }
+        if let Some(answer) = memory.get_mut(page + OUT_FRAMES as usize..).and_then(<[u8]>::first_chunk_mut::<8>) {
+            *answer = u64::from(NO_FRAMES).to_le_bytes();
+        }
         self.module.set_counter(self.units_per_frame * i64::from(frames));
-        let code = match self.module.process(self.ctx, frames, out_frames, out_flags) {
-            Ok(code) => code,
-            Err(trap) => return Err(self.trapped(trap)),
-        };
-        let flags = self.fetch(out_flags);
+        let code = self.module.process(self.ctx, frames, self.page + OUT_FRAMES, self.page + OUT_FLAGS);
+        let code = code.map_err(|trap| self.trapped(trap))?;
+        let answer = self.module.memory().get(page + OUT_FRAMES as usize..).and_then(<[u8]>::first_chunk::<8>);
+        let answer = answer.map_or(u64::from(NO_FRAMES), |answer| u64::from_le_bytes(*answer));
+        let (frames_made, flags) = (answer as u32, (answer >> 32) as u32);
         let answer = Answer {
-            frames: self.fetch(out_frames),
+            frames: frames_made,
             eof: flags & EOF != 0,
             drained: flags & DRAINED != 0,
             need_reset: flags & NEED_RESET != 0,
@@ -293,9 +294,8 @@ impl Primed {
         for round in 0..=ROUNDS {
             let (mut used, mut took) = (0_i64, Duration::ZERO);
             while took < ROUND {
-                self.write(&block);
                 let start = Instant::now();
-                self.process(frames).map_err(|fault| failed("process", fault))?;
+                self.process(frames, Some(&block)).map_err(|fault| failed("process", fault))?;
                 took += start.elapsed();
                 let units = allowed - self.module.counter();
                 (used, most) = (used + units, most.max(units));
@@ -333,12 +333,6 @@ impl Primed {
         let at = self.layout.output.unwrap_or(self.layout.input) as usize;
         let bytes = self.layout.bytes();
         self.module.memory().get_mut(at..at + bytes).unwrap_or_default()
-    }
-
-    fn store(&mut self, at: u32, value: u32) {
-        if let Some(bytes) = self.module.memory().get_mut(at as usize..).and_then(<[u8]>::first_chunk_mut) {
-            *bytes = value.to_le_bytes();
-        }
     }
 
     fn fetch(&mut self, at: u32) -> u32 {

@@ -91,8 +91,7 @@ impl HotProcessor {
         let answer = match self.line.begin().filter(|_| frames > 0) {
             None => None,
             Some(module) => {
-                module.write(&input[..samples]);
-                let answer = module.process(frames as u32);
+                let answer = module.process(frames as u32, Some(&input[..samples]));
                 self.line.end(answer)
             }
         };
@@ -142,11 +141,14 @@ impl<'a> HotBlock<'a> {
         let answer = match line.module().filter(|_| self.inside && samples > 0) {
             None => None,
             Some(module) => {
-                match module.input(samples) {
-                    Some(input) => dry.copy_from_slice(input),
-                    None => module.write(dry),
-                }
-                let answer = module.process(self.frames as u32);
+                let written = match module.input(samples) {
+                    Some(input) => {
+                        dry.copy_from_slice(input);
+                        None
+                    }
+                    None => Some(&*dry),
+                };
+                let answer = module.process(self.frames as u32, written);
                 line.end(answer)
             }
         };

@@ -5,6 +5,10 @@ use crate::types::SampleFormat;
 /// The largest magnitude that leaves a module: 18 dB over full scale, more than any mix before a limiter.
 const LOUDEST: f32 = 8.0;
 
+/// The magnitudes of the smallest normal number and of infinity, as integers.
+const SMALLEST: i32 = 0x0080_0000;
+const INFINITE: i32 = 0x7f80_0000;
+
 const I16_SCALE: f32 = 32_768.0;
 const I32_SCALE: f64 = 2_147_483_648.0;
 
@@ -34,14 +38,12 @@ pub(super) fn write(format: SampleFormat, input: &[f32], region: &mut [u8]) {
 pub(super) fn read(format: SampleFormat, region: &[u8], output: &mut [f32]) -> bool {
     match format {
         SampleFormat::F32le => {
-            let mut changed = 0;
+            let mut wild = 0;
             for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<4>().0) {
-                let bits = u32::from_le_bytes(*bytes);
-                *sample = tame(f32::from_bits(bits));
-                changed |= sample.to_bits() ^ bits;
+                *sample = f32::from_le_bytes(*bytes);
+                wild |= wildness(*sample);
             }
-            // The sign of a zero is no change.
-            changed & 0x7fff_ffff != 0
+            wild < 0 && tame_all(output)
         }
         SampleFormat::I16le => {
             for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<2>().0) {
@@ -60,20 +62,26 @@ pub(super) fn read(format: SampleFormat, region: &[u8], output: &mut [f32]) -> b
 
 /// As [`read`], where the samples are.
 pub(super) fn tame_all(samples: &mut [f32]) -> bool {
-    let mut changed = 0;
-    for sample in samples {
-        let bits = sample.to_bits();
-        *sample = tame(*sample);
-        changed |= sample.to_bits() ^ bits;
+    let wild = samples.iter().fold(0, |wild, sample| wild | wildness(*sample)) < 0;
+    if wild {
+        for sample in samples {
+            *sample = tame(*sample);
+        }
     }
-    changed & 0x7fff_ffff != 0
+    wild
+}
+
+/// Negative for a sample that [`tame`] would change. Sums of integers, whose signs are joined: cheap in vectors on any processor.
+#[inline(always)]
+fn wildness(sample: f32) -> i32 {
+    let magnitude = (sample.to_bits() & 0x7fff_ffff) as i32;
+    let small = (magnitude - SMALLEST) & !(magnitude - 1);
+    small | (LOUDEST.to_bits() as i32 - magnitude)
 }
 
 /// Zero for what is infinite, no number, or so small that processors slow down over it. // X08
 #[inline(always)]
 fn tame(sample: f32) -> f32 {
-    const SMALLEST: i32 = 0x0080_0000;
-    const INFINITE: i32 = 0x7f80_0000;
     // Without branches, and compared as integers, so that a compiler makes vectors of it.
     let magnitude = (sample.to_bits() & 0x7fff_ffff) as i32;
     let kept = (SMALLEST..INFINITE).contains(&magnitude);

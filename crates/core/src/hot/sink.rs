@@ -60,8 +60,7 @@ impl HotSink {
             let Some(module) = self.line.begin() else {
                 return HotWritten { alive: false, ..written };
             };
-            module.write(block);
-            let answer = module.process(frames as u32);
+            let answer = module.process(frames as u32, Some(block));
             let Some(answer) = self.line.end(answer) else {
                 self.line.counts().dry();
                 return HotWritten { alive: self.line.module().is_some(), ..written };

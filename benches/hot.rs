@@ -1,0 +1,156 @@
+//! `hot/<dsp>/<frames>/<form>`: a block through the hot path, beside a dynamic library. See README.md.
+
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod common;
+
+use std::{hint::black_box, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use common::hot::{BIQUAD, Cdylib, Dsp, GAIN, INPUT, OUTPUT, block};
+use cpu_time::ThreadTime;
+use criterion::{Criterion, Throughput};
+use stellatune_plugin_core::{
+    engine::{HotExports, HotModule},
+    meter::{Form, meter},
+};
+use stellatune_plugins::{Limits, engine, engines, hot::HotProcessor};
+
+/// Engines that run no hot-path modules yet (`tests/support/gaps.rs`).
+const WITHOUT: [&str; 1] = ["wasmer"];
+
+fn main() -> Result<()> {
+    let mut criterion = Criterion::default().configure_from_args();
+    for dsp in [GAIN, BIQUAD] {
+        for frames in [64, 128, 256, 512, 1024, 2048, 4096] {
+            measure(&mut criterion, dsp, frames)?;
+        }
+    }
+    criterion.final_summary();
+    Ok(())
+}
+
+fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
+    let mut group = criterion.benchmark_group(format!("hot/{}/{frames}", dsp.name));
+    group.throughput(Throughput::Elements(frames as u64)).sample_size(60);
+    let input = block(frames);
+    let mut output = vec![0.0; input.len()];
+    let mut native = Cdylib::new(dsp)?;
+    native.process(&input, &mut output);
+    let expected = output.clone();
+    group.bench_function("native", |bench| {
+        bench.iter_custom(|times| cpu(times, || native.process(&input, &mut output)));
+    });
+    #[cfg(feature = "wasmtime")]
+    {
+        let mut plain = plain::Plain::new(&dsp.wasm()?)?;
+        plain.process(&input, &mut output)?;
+        ensure!(output == expected, "the module computes something else than the library");
+        group.bench_function("wasmtime/plain", |bench| {
+            bench.iter_custom(|times| cpu(times, || plain.process(&input, &mut output).expect("it did before")));
+        });
+    }
+    for engine in engines().iter().filter(|engine| !WITHOUT.contains(engine)) {
+        let mut metered = Metered::new(engine, &dsp.wasm()?)?;
+        metered.process(&input, &mut output);
+        ensure!(output == expected, "the module computes something else than the library");
+        group.bench_function(format!("{engine}/metered"), |bench| {
+            bench.iter_custom(|times| cpu(times, || metered.process(&input, &mut output)));
+        });
+        let mut processor = dsp.processor(engine)?;
+        ensure!(processor.process(&input, &mut output).wet, "the block is dry");
+        ensure!(output == expected, "the module computes something else than the library");
+        group.bench_function(format!("{engine}/safe"), |bench| {
+            bench.iter_custom(|times| cpu(times, || processor.process(&input, &mut output)));
+        });
+        group.bench_function(format!("{engine}/in-place"), |bench| {
+            let in_place = |processor: &mut HotProcessor| {
+                let mut block = processor.block(frames);
+                // What a producer would compute there anyway is not written here.
+                black_box(block.input());
+                block.process().1
+            };
+            bench.iter_custom(|times| cpu(times, || in_place(&mut processor)));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+/// The CPU time that `times` runs take: other processes do not count.
+fn cpu<R>(times: u64, mut work: impl FnMut() -> R) -> Duration {
+    let began = ThreadTime::now();
+    for _ in 0..times {
+        black_box(work());
+    }
+    began.elapsed()
+}
+
+/// The engine seam alone: the meter, and a copy in and out.
+struct Metered(Box<dyn HotModule>);
+
+impl Metered {
+    fn new(name: &str, wasm: &[u8]) -> Result<Self> {
+        let exports = HotExports {
+            memory: "memory".into(),
+            init: "st_hot_init".into(),
+            process: "st_hot_process".into(),
+            reset: None,
+            drop: None,
+        };
+        Ok(Self(engine(Some(name))?.hot(&meter(wasm, Form::Trapping)?, &exports, &Limits::HOT)?))
+    }
+
+    fn process(&mut self, input: &[f32], output: &mut [f32]) {
+        copy_in(self.0.memory(), input);
+        self.0.set_counter(1 << 30);
+        let code = self.0.process(0, (input.len() / 2) as u32, 8, 12);
+        assert_eq!(code, Ok(0));
+        copy_out(self.0.memory(), output);
+    }
+}
+
+fn copy_in(memory: &mut [u8], input: &[f32]) {
+    let bytes: &[u8] = bytemuck::cast_slice(input);
+    memory[INPUT as usize..][..bytes.len()].copy_from_slice(bytes);
+}
+
+fn copy_out(memory: &[u8], output: &mut [f32]) {
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(output);
+    bytes.copy_from_slice(&memory[OUTPUT as usize..][..bytes.len()]);
+}
+
+/// What one would write by hand for one engine, with nothing that could stop the module.
+#[cfg(feature = "wasmtime")]
+mod plain {
+    use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};
+
+    use super::*;
+
+    pub(super) struct Plain {
+        store: Store<()>,
+        memory: Memory,
+        process: TypedFunc<(u32, u32, u32, u32), i32>,
+    }
+
+    impl Plain {
+        pub(super) fn new(wasm: &[u8]) -> Result<Self> {
+            let anyhow = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
+            let engine = Engine::default();
+            let module = Module::new(&engine, wasm).map_err(anyhow)?;
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[]).map_err(anyhow)?;
+            let memory = instance.get_memory(&mut store, "memory").context("it exports a memory")?;
+            let process = instance.get_typed_func(&mut store, "st_hot_process").map_err(anyhow)?;
+            Ok(Self { store, memory, process })
+        }
+
+        pub(super) fn process(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
+            copy_in(self.memory.data_mut(&mut self.store), input);
+            let frames = (input.len() / 2) as u32;
+            let code = self.process.call(&mut self.store, (0, frames, 8, 12));
+            ensure!(code.is_ok_and(|code| code == 0), "the module fails");
+            copy_out(self.memory.data(&self.store), output);
+            Ok(())
+        }
+    }
+}
