@@ -1,8 +1,10 @@
 //! B7: a guest that takes all it can get stays within its cap. B8: a component made to be slow to compile is answered in
 //! time, while others decode on.
 //!
-//! B7 grows memory and tables thousands of times and touches all of it; the row is the most this process grew by while such
-//! an instance lived, over the cap of its memory. B8 is the longest time from asking for a decoder to the answer.
+//! B7 runs guests that grow memory and tables thousands of times and touch all of it, make handles without end, answer with
+//! more than is taken or than they have, and recurse without end; the row is the most this process ever held during such a
+//! call over what it held before, less the cap of the guest's memory. B8 is the longest time from asking for a decoder to the
+//! answer.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,12 +14,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use pollster::block_on;
-use stellatune_plugins::{Input, Limits};
+use stellatune_plugins::{ErrorKind, Input, Limits};
 
 use super::{
     Measured, Row, Settings,
     common::plugin::{self, Plugins},
-    edge::{builder, edge_decoder, open, package, resident},
+    edge::{builder, edge_decoder, forget_peak, open, package, peak, resident},
     stats::Spread,
     wat,
 };
@@ -42,52 +44,89 @@ pub(super) static COMPILE: Row = Row {
     measure: compile,
 };
 
-/// Reads take memory page by page and tables by thousands, over 3,000 times a call, and touch every page.
-const GREEDY: &str = r#"(module
+/// What a read does, and whether that must end the guest.
+const BOMBS: [(&str, &str, bool); 5] = [
+    (
+        // Takes memory page by page and tables by thousands, over 3,000 times, and touches every page. What is refused is
+        // no trap.
+        "greedy",
+        "(local $left i32)
+         (local.set $left (i32.const 1600))
+         (loop $more
+           (drop (memory.grow $memory (i32.const 1)))
+           (drop (table.grow $table (ref.null func) (i32.const 1000)))
+           (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+           (br_if $more (local.get $left)))
+         (memory.fill $memory (i32.const 131072) (i32.const 1)
+           (i32.sub (i32.mul (memory.size $memory) (i32.const 65536)) (i32.const 131072)))
+         (i32.const 4096)",
+        false,
+    ),
+    ("handles", "(loop $more (drop (call $session-new (i32.const 7))) (br $more)) (i32.const 4096)", true),
+    (
+        // All of its memory is one answer.
+        "flood",
+        "(loop $more (br_if $more (i32.ne (memory.grow $memory (i32.const 16)) (i32.const -1))))
+         (i32.store (i32.const 4100) (i32.const 131072))
+         (i32.store (i32.const 4104)
+           (i32.sub (i32.mul (memory.size $memory) (i32.const 65536)) (i32.const 131072)))
+         (i32.const 4096)",
+        true,
+    ),
+    (
+        // An answer of 2 GiB, which it does not have.
+        "liar",
+        "(i32.store (i32.const 4100) (i32.const 131072)) (i32.store (i32.const 4104) (i32.const 0x7ffffffc))
+         (i32.const 4096)",
+        true,
+    ),
+    ("recursion", "(call $read (local.get 0) (local.get 1))", true),
+];
+
+fn bomb(read: &str) -> Result<Vec<u8>> {
+    let export = "stellatune:plugin/decoder@0.1.0#[method]session.read-pcm-f32";
+    wat::component(&format!(
+        r#"(module
   (table $table 1 funcref)
-  (func (export "stellatune:plugin/decoder@0.1.0#[method]session.read-pcm-f32") (param i32 i32) (result i32)
-    (local $left i32)
-    (local.set $left (i32.const 1600))
-    (loop $more
-      (drop (memory.grow $memory (i32.const 1)))
-      (drop (table.grow $table (ref.null func) (i32.const 1000)))
-      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-      (br_if $more (local.get $left)))
-    (memory.fill $memory (i32.const 131072) (i32.const 1)
-      (i32.sub (i32.mul (memory.size $memory) (i32.const 65536)) (i32.const 131072)))
-    (i32.const 4096))
-)"#;
+  (func $read (export "{export}") (param i32 i32) (result i32) {read})
+)"#
+    ))
+}
 
 fn memory(settings: &Settings) -> Result<Measured> {
     let (mut excess, mut faults) = (Vec::new(), Vec::new());
     for engine in stellatune_plugins::engines() {
-        let plugins = Plugins::of(engine, package("greedy", &wat::component(GREEDY)?)?.path())?;
-        let runtime = builder(&plugins).build()?;
-        // Compiled and warm before anything is measured.
-        take(&runtime)?;
-        for _ in 0..settings.rounds(5) {
-            let before = resident()?;
-            let mut decoder = open(&runtime, "greedy", Input::bytes(&[0; 8][..]), "x")?;
-            let taken = block_on(decoder.read(64));
-            let during = resident()?;
-            if let Err(error) = taken {
-                faults.push(format!("{engine}: what is refused is no trap: {error}"));
+        for (name, read, traps) in BOMBS {
+            let plugins = Plugins::of(engine, package(name, &bomb(read)?)?.path())?;
+            let runtime = builder(&plugins).build()?;
+            let burst = || -> Result<f64> {
+                let mut decoder = open(&runtime, name, Input::bytes(&[0; 8][..]), "x")?;
+                let before = resident()?;
+                forget_peak()?;
+                let answer = block_on(decoder.read(64));
+                let over = peak()?.saturating_sub(before) as f64 - Limits::AUDIO.memory_bytes as f64;
+                let trapped = answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Trap);
+                ensure!(traps == trapped && (traps || answer.is_ok()), "it answered {:?}", answer.map(drop));
+                drop(decoder);
+                // Its instance must not be what the next begins with.
+                let id = format!("test.{name}");
+                block_on(runtime.disable(&id))?;
+                block_on(runtime.enable(&id))?;
+                Ok(over / f64::from(1 << 20))
+            };
+            // Compiled and warm before anything is measured.
+            burst().with_context(|| format!("{engine}: {name}"))?;
+            for _ in 0..settings.rounds(4) {
+                match burst() {
+                    Ok(over) => excess.push(over),
+                    Err(error) => faults.push(format!("{engine}: {name}: {error:#}")),
+                }
             }
-            drop(decoder);
-            block_on(runtime.disable("test.greedy"))?;
-            block_on(runtime.enable("test.greedy"))?;
-            let over = during.saturating_sub(before) as f64 - Limits::AUDIO.memory_bytes as f64;
-            excess.push(over / f64::from(1 << 20));
         }
     }
+    ensure!(!excess.is_empty(), "{}", faults.join("; "));
     let spread = Spread::of(&excess);
     Ok(Measured { value: spread.max, n: excess.len(), spreads: vec![("memory over the cap", "MiB", spread)], faults })
-}
-
-fn take(runtime: &stellatune_plugins::Runtime) -> Result<()> {
-    let mut decoder = open(runtime, "greedy", Input::bytes(&[0; 8][..]), "x")?;
-    block_on(decoder.read(64))?;
-    Ok(())
 }
 
 /// Functions that compilers take long for, and components of very many parts.

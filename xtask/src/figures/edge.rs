@@ -64,6 +64,19 @@ pub(super) fn resident() -> Result<u64> {
     Ok(pages * 4096)
 }
 
+/// Bytes of this process in memory at most since [`forget_peak`].
+pub(super) fn peak() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
+}
+
+/// Has [`peak`] begin at what is in memory now.
+pub(super) fn forget_peak() -> Result<()> {
+    fs::write("/proc/self/clear_refs", "5").context("/proc/self/clear_refs")
+}
+
 /// Descriptors, threads and mappings of this process.
 pub(super) fn held() -> Result<[usize; 3]> {
     let count = |path: &str| Ok::<_, std::io::Error>(fs::read_dir(path)?.count());

@@ -2,7 +2,8 @@
 //!
 //! Eight sessions of a good plugin decode the demo over and over, alone and beside a plugin that hangs, crashes and floods. What is
 //! compared is the audio they decode in a second of their own threads' CPU time, so that the machine's cores, which
-//! the attacker may use as well, do not count.
+//! the attacker may use as well, do not count. Beside it they then play as a player does, block by block in real time: a block
+//! that is not there when it is due is a fault.
 
 use std::{
     fs,
@@ -13,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use pollster::block_on;
-use stellatune_plugins::{Budgets, Decoder, Input, Runtime};
+use stellatune_plugins::{Budgets, Decoder, Input, Priority, Runtime};
 
 use super::{
     Measured, Row, Settings,
@@ -34,11 +35,15 @@ pub(super) static ROW: Row = Row {
 
 const GOOD: usize = 8;
 
+/// Frames a player asks for, and how long they last at the 44.1 kHz of the demo.
+const BLOCK: u32 = 4_410;
+const PERIOD: Duration = Duration::from_millis(100);
+
 /// What the attacker does in turn, each as often as it can.
 const ATTACKS: [&str; 5] = ["loop", "trap", "flood", "stack", "grow"];
 
 fn measure(settings: &Settings) -> Result<Measured> {
-    let mut losses = Vec::new();
+    let (mut losses, mut lateness, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for engine in stellatune_plugins::engines() {
         let plugins = plugins(engine)?;
         let mut budgets = Budgets::default();
@@ -50,7 +55,7 @@ fn measure(settings: &Settings) -> Result<Measured> {
         for _ in 0..settings.rounds(3) {
             let alone = throughput(&mut players, Duration::from_secs(2))?;
             let over = AtomicBool::new(false);
-            let beside = thread::scope(|scope| {
+            let (beside, waits) = thread::scope(|scope| -> Result<_> {
                 for attack in ATTACKS {
                     let (runtime, over) = (&runtime, &over);
                     scope.spawn(move || {
@@ -61,14 +66,21 @@ fn measure(settings: &Settings) -> Result<Measured> {
                     });
                 }
                 let beside = throughput(&mut players, Duration::from_secs(2));
+                let waits = play(&mut players, Duration::from_secs(2));
                 over.store(true, Ordering::Release);
-                beside
+                Ok((beside?, waits?))
             })?;
+            let late = waits.iter().filter(|wait| **wait >= PERIOD).count();
+            if late > 0 {
+                faults.push(format!("{engine}: {late} of {} blocks came after {PERIOD:?}", waits.len()));
+            }
+            lateness.extend(waits.iter().map(|wait| wait.as_secs_f64() * 1e3));
             losses.push((1.0 - beside / alone) * 100.0);
         }
     }
     let spread = Spread::of(&losses);
-    Ok(Measured { value: spread.p50, n: losses.len(), spreads: vec![("loss", "%", spread)], faults: Vec::new() })
+    let spreads = vec![("loss", "%", spread), ("wait for a block that is due", "ms", Spread::of(&lateness))];
+    Ok(Measured { value: spread.p50, n: losses.len(), spreads, faults })
 }
 
 fn player(runtime: &Runtime) -> Result<Decoder> {
@@ -103,6 +115,38 @@ fn throughput(players: &mut [Decoder], span: Duration) -> Result<f64> {
     let spent = cpu_time()?.saturating_sub(before);
     ensure!(spent > Duration::ZERO, "the players' threads took no time");
     Ok(frames.into_inner() as f64 / spent.as_secs_f64())
+}
+
+/// Has every player read a block whenever one is due; how long each waited for it.
+fn play(players: &mut [Decoder], span: Duration) -> Result<Vec<Duration>> {
+    thread::scope(|scope| {
+        let playing: Vec<_> = players
+            .iter_mut()
+            .map(|decoder| {
+                scope.spawn(move || -> Result<Vec<Duration>> {
+                    decoder.set_priority(Priority::RealTime);
+                    let (mut due, mut waits) = (Instant::now(), Vec::new());
+                    let end = due + span;
+                    while due < end {
+                        thread::sleep(due.saturating_duration_since(Instant::now()));
+                        let block = block_on(decoder.read(BLOCK))?;
+                        // From when it was due, so that one that is late makes the next no less late.
+                        waits.push(due.elapsed());
+                        if block.is_none() {
+                            block_on(decoder.seek(0))?;
+                        }
+                        due += PERIOD;
+                    }
+                    Ok(waits)
+                })
+            })
+            .collect();
+        let waits: Vec<_> = playing
+            .into_iter()
+            .map(|player| player.join().map_err(|_| anyhow::anyhow!("a player panicked"))?)
+            .collect::<Result<_>>()?;
+        Ok(waits.concat())
+    })
 }
 
 /// CPU time of the threads that run the good plugin; they are named after its component.

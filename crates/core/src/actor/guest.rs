@@ -193,7 +193,7 @@ impl Guest {
             }
         }
         if self.lives() {
-            let reason = *self.gone.shared.reason.lock();
+            let reason = self.gone.shared.reason.lock().get();
             self.disable(reason);
         }
     }

@@ -96,7 +96,7 @@ pub(crate) struct Actor {
 struct Shared {
     control: Arc<CallControl>,
     /// What `on-disable` will be told.
-    reason: Mutex<DisableReason>,
+    reason: Mutex<Reason>,
     /// Whether it ends after the job in hand.
     ending: AtomicBool,
     /// Whether its last calls are made: closing, and `on-disable`.
@@ -107,6 +107,21 @@ struct Shared {
     sessions: AtomicUsize,
     life: Mutex<Life>,
     changed: Condvar,
+}
+
+/// Why a guest ends, which what happens later does not change.
+#[derive(Clone, Copy)]
+enum Reason {
+    /// If nothing else comes before it is left.
+    SoFar(DisableReason),
+    Settled(DisableReason),
+}
+
+impl Reason {
+    fn get(self) -> DisableReason {
+        let (Self::SoFar(reason) | Self::Settled(reason)) = self;
+        reason
+    }
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -221,6 +236,9 @@ impl Actor {
 
 impl Drop for Actor {
     fn drop(&mut self) {
+        let mut reason = self.shared.reason.lock();
+        *reason = Reason::Settled(reason.get());
+        drop(reason);
         self.worker.leave(self.seat);
     }
 }
@@ -235,7 +253,9 @@ pub(crate) struct Exit {
 impl Exit {
     /// Says why the guest will be disabled when its last handle is gone.
     pub(crate) fn retire(&self, reason: DisableReason) {
-        *self.shared.reason.lock() = reason;
+        if let Reason::SoFar(so_far) = &mut *self.shared.reason.lock() {
+            *so_far = reason;
+        }
     }
 
     /// Ends the guest after the job in hand; `on-disable` is told `reason`. Does not wait.
@@ -283,7 +303,7 @@ impl Shared {
     fn new() -> Self {
         Self {
             control: Arc::default(),
-            reason: Mutex::new(DisableReason::HostDisable),
+            reason: Mutex::new(Reason::SoFar(DisableReason::HostDisable)),
             ending: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             ready: AtomicBool::new(false),
