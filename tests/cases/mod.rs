@@ -16,8 +16,11 @@ mod hostile;
 mod hot;
 mod imports;
 mod input;
+mod lifecycle;
 mod load;
 mod metadata;
+mod panics;
+mod places;
 mod promises;
 mod runtime;
 mod seek;
@@ -42,6 +45,8 @@ pub(crate) fn all() -> Vec<Case> {
         sessions::cases(),
         cancel::cases(),
         faults::cases(),
+        places::cases(),
+        panics::cases(),
         hooks::cases(),
         guarded::cases(),
         hot::cases(),
@@ -60,6 +65,7 @@ pub(crate) fn all() -> Vec<Case> {
         cuts::cases(),
         promises::cases(),
         runtime::cases(),
+        lifecycle::cases(),
         store::cases(),
     ];
     groups.into_iter().flatten().collect()

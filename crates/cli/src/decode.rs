@@ -7,12 +7,13 @@ use std::{
 };
 
 use serde::Serialize;
-use stellatune_plugins::{Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime};
+use stellatune_plugins::{ComponentStats, Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime};
 
 use crate::{
     args::DecodeArgs,
     interrupt::Interrupt,
     output::{Output, unwritable},
+    plugin,
     progress::{Progress, clock},
     wav::WavWriter,
 };
@@ -53,7 +54,7 @@ pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: boo
         seconds,
         wall_seconds: wall.as_secs_f64(),
         realtime_factor: seconds / wall.as_secs_f64(),
-        stats: args.stats.then(|| clocks.stats(audio.frames)),
+        stats: args.stats.then(|| clocks.stats(audio.frames, runtime.stats())),
         plugin_version: version(runtime, route.plugin_id.as_str()),
         bytes: audio.bytes,
     })
@@ -164,8 +165,9 @@ impl Clocks {
         result
     }
 
-    fn stats(&self, frames: u64) -> Stats {
+    fn stats(&self, frames: u64, plugins: Vec<ComponentStats>) -> Stats {
         Stats {
+            plugins: plugin::Stats(plugins),
             open_seconds: self.open.as_secs_f64(),
             first_audio_seconds: self.first_audio.unwrap_or(self.open).as_secs_f64(),
             read_seconds: self.read.as_secs_f64(),
@@ -224,6 +226,8 @@ struct Stats {
     write_seconds: f64,
     reads: u64,
     frames_per_read: f64,
+    /// What the plugins did.
+    plugins: plugin::Stats,
 }
 
 impl fmt::Display for Decoded {
@@ -248,6 +252,7 @@ impl fmt::Display for Decoded {
             )?;
             writeln!(f, "  write   {:.3} s", stats.write_seconds)?;
         }
-        writeln!(f, "output    {}, {:.1} MB, 32-bit float WAV", self.output, self.bytes as f64 / 1e6)
+        writeln!(f, "output    {}, {:.1} MB, 32-bit float WAV", self.output, self.bytes as f64 / 1e6)?;
+        self.stats.as_ref().map_or(Ok(()), |stats| write!(f, "\n{}", stats.plugins))
     }
 }

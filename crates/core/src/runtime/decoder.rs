@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::trim::{self, Trim};
 use crate::{
-    actor::{Actor, Canceller, Guest, Session},
+    actor::{Actor, Canceller, Guest, Priority, Session},
     control::CancelToken,
     engine::Instance,
     error::{CallError, CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
@@ -63,7 +63,7 @@ impl Decoder {
         ext_hint: Option<String>,
     ) -> Result<Self> {
         let token = CancelToken::default();
-        let (session, info) = Session::open(actor, token, move |guest, token| {
+        let (session, info) = Session::open(actor, Priority::default(), token, move |guest, token| {
             let session = guest.call("decoder.open", CallClass::Stream, token, |instance| {
                 decoder(instance)?.open(input, ext_hint.as_deref())
             })?;
@@ -172,6 +172,11 @@ impl Decoder {
         Ok(())
     }
 
+    /// How soon later calls are due, where the plugin serves others too; `Interactive` unless set.
+    pub fn set_priority(&mut self, priority: Priority) {
+        self.session.set_priority(priority);
+    }
+
     /// Cuts this session's call in flight, from any thread. Its instance is discarded with it.
     pub fn canceller(&self) -> Canceller {
         self.session.canceller()
@@ -264,7 +269,7 @@ fn check_info(info: DecoderInfo) -> CallResult<DecoderInfo> {
 }
 
 /// A guest that returns what the contract forbids is broken, whatever it believes.
-fn lie(what: &str) -> CallError {
+pub(super) fn lie(what: &str) -> CallError {
     Trap::new(TrapKind::Abi, format!("the plugin returned {what}")).into()
 }
 
