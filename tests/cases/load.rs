@@ -22,6 +22,10 @@ pub(crate) fn cases() -> Vec<Case> {
     for (name, item) in OFF {
         cases.push(Case::new(format!("load/off-{name}"), [], move |subject| off(subject, item)));
     }
+    for (name, called, caller, missing) in COMPOSED {
+        let run = move |subject: &Subject| composed(subject, called, caller, missing);
+        cases.push(Case::new(format!("load/composed-{name}"), [], run));
+    }
     for (name, module, kind) in STARTS {
         let run = move |subject: &Subject| start(subject, module, kind);
         cases.push(Case::new(format!("load/start-{name}"), [], run));
@@ -65,6 +69,73 @@ fn off(subject: &Subject, item: &str) {
     );
     let error = subject.load(&wasm).err().expect("the engine refuses it");
     assert_eq!(error.phase, Phase::Compile, "{error}");
+}
+
+/// Two components in one, of which the second calls the first: what the first is, what the second is, and what an engine
+/// that does not do that says is missing.
+const COMPOSED: [(&str, &str, &str, &str); 3] = [
+    (
+        "numbers",
+        r#"(core module $m (func (export "call") (param i32)))
+           (core instance $i (instantiate $m))
+           (func (export "call") (param "it" u32) (canon lift (core func $i "call")))"#,
+        r#"(import "call" (func $call (param "it" u32)))
+           (core func $lowered (canon lower (func $call)))
+           (core module $m (import "" "call" (func (param i32))))
+           (core instance (instantiate $m (with "" (instance (export "call" (func $lowered))))))"#,
+        "calls between components",
+    ),
+    (
+        "strings",
+        r#"(core module $m
+             (memory (export "memory") 1)
+             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+             (func (export "call") (param i32 i32)))
+           (core instance $i (instantiate $m))
+           (func (export "call") (param "it" string)
+             (canon lift (core func $i "call") (memory $i "memory") (realloc (func $i "realloc"))))"#,
+        r#"(import "call" (func $call (param "it" string)))
+           (core module $memory (memory (export "memory") 1))
+           (core instance $owner (instantiate $memory))
+           (core func $lowered (canon lower (func $call) (memory $owner "memory") string-encoding=utf16))
+           (core module $m (import "" "call" (func (param i32 i32))))
+           (core instance (instantiate $m (with "" (instance (export "call" (func $lowered))))))"#,
+        "multiple memories",
+    ),
+    (
+        "resources",
+        r#"(type $private (resource (rep i32)))
+           (export $it "it" (type $private))
+           (core func $new (canon resource.new $private))
+           (core module $m
+             (import "" "new" (func $new (param i32) (result i32)))
+             (func (export "call") (result i32) (call $new (i32.const 1))))
+           (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+           (func (export "call") (result (own $it)) (canon lift (core func $i "call")))"#,
+        r#"(import "it" (type $it (sub resource)))
+           (import "call" (func $call (result (own $it))))
+           (core func $lowered (canon lower (func $call)))
+           (core module $m (import "" "call" (func (result i32))))
+           (core instance (instantiate $m (with "" (instance (export "call" (func $lowered))))))"#,
+        "calls between components",
+    ),
+];
+
+/// A component that is composed of others is loaded, or refused with what is missing.
+fn composed(subject: &Subject, called: &str, caller: &str, missing: &str) {
+    let resource = if called.contains("(export $it") { r#"(with "it" (type $called "it"))"# } else { "" };
+    let text = format!(
+        r#"(component
+             (component $called {called})
+             (component $caller {caller})
+             (instance $called (instantiate $called))
+             (instance (instantiate $caller {resource} (with "call" (func $called "call")))))"#
+    );
+    let wasm = wat::component(&text).unwrap_or_else(|error| panic!("{error:#}"));
+    if let Err(error) = subject.engine().compile(&wasm) {
+        assert_eq!(error.phase, Phase::Compile, "{error}");
+        assert!(error.message.contains(missing), "names what is missing: {error}");
+    }
 }
 
 /// A decoder with more in its core module.

@@ -24,7 +24,7 @@ use std::{
 
 use imports::Imports;
 use program::Linked;
-use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Phase, Program};
+use stellatune_plugin_core::engine::{self, Artifact, Engine, EngineError, EngineId, Guarantee, Phase, Program};
 
 /// The version of Wasmer this crate is made for; its manifest pins it.
 const VERSION: &str = "7.3.0";
@@ -68,7 +68,7 @@ impl Engine for WasmerEngine {
     }
 
     fn compile(&self, wasm: &[u8]) -> Result<Artifact, EngineError> {
-        let code = compile::compile(wasm).map_err(|text| EngineError::new(Phase::Compile, text))?;
+        let code = engine::compiling(|| compile::compile(wasm))?;
         // SAFETY: this engine has just made the code.
         Ok(unsafe { Artifact::trusted(code) })
     }

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use stellatune_plugin_core::{
-    engine::{EngineError, HotExports, HotModule, Phase},
+    engine::{EngineError, HotExports, HotModule, Phase, compiling},
     error::TrapKind,
     limits::Limits,
     meter,
@@ -42,10 +42,9 @@ struct Hot {
 /// Compiles and starts `wasm`.
 pub(crate) fn start(wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
     let engine = engine()?;
-    let compile = |error: wasmtime::Error| EngineError::new(Phase::Compile, format!("{error:#}"));
     let link = |error: wasmtime::Error| EngineError::new(Phase::Link, format!("{error:#}"));
     let missing = |name: &str| EngineError::new(Phase::Link, format!("it does not export `{name}`"));
-    let module = Module::from_binary(engine, wasm).map_err(compile)?;
+    let module = compiling(|| Module::from_binary(engine, wasm).map_err(|error| format!("{error:#}")))?;
     let mut store = Store::new(engine, Limiter::new(limits));
     store.limiter(|limiter| limiter);
     let instance = Instance::new(&mut store, &module, &[]).map_err(link)?;

@@ -24,7 +24,9 @@ use std::{
 use guard::Clock;
 use program::{Linked, State};
 use stellatune_plugin_core::{
-    engine::{Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program},
+    engine::{
+        self, Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program,
+    },
     limits::Limits,
 };
 use wasmtime::{
@@ -97,7 +99,8 @@ impl Engine for WasmtimeEngine {
         if !wasm.starts_with(b"\0asm") {
             return Err(refuse("it is not a WebAssembly binary".into()));
         }
-        let code = self.0.engine.precompile_component(wasm).map_err(|error| refuse(format!("{error:#}")))?;
+        let code =
+            engine::compiling(|| self.0.engine.precompile_component(wasm).map_err(|error| format!("{error:#}")))?;
         // SAFETY: this engine has just made the code.
         Ok(unsafe { Artifact::trusted(code) })
     }

@@ -1,10 +1,13 @@
 //! C2: mutated components load or fail with a clear error, on every engine compiled in, and on all of them alike.
 //!
 //! The fixtures that are text and a few prebuilt guests are changed at random, one to four times each, from a seed
-//! (`ZOO_SEED` replays a run; a fault names its mutant's). Each mutant goes the way of a plugin: core compares it with the
+//! (`ZOO_SEED` replays a run; a fault names its mutant's): half of them anywhere, the others only where they stay
+//! WebAssembly, which is in what their instructions and data say (`change`). Each mutant goes the way of a plugin: core compares it with the
 //! contract, each engine compiles, loads and starts it and makes one call of everything it exports. A panic, an error
 //! that says nothing, an outcome that two engines do not share, and a mutant that takes longer than a minute are
 //! faults. What runs out of time is no difference: how far it came depends on the clock.
+
+mod change;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +34,8 @@ use stellatune_plugin_core::{
     wasi::LogSink,
     world,
 };
+
+use change::Meanings;
 
 use super::{Measured, Row, Settings, common::root, random::Random, seed, wat};
 
@@ -66,6 +71,15 @@ struct Sound {
     name: String,
     world: World,
     wasm: Vec<u8>,
+    /// What of it can be changed without breaking its form.
+    meanings: Meanings,
+}
+
+impl Sound {
+    fn new(name: String, world: World, wasm: Vec<u8>) -> Result<Self> {
+        let meanings = Meanings::of(&wasm).with_context(|| name.clone())?;
+        Ok(Self { name, world, wasm, meanings })
+    }
 }
 
 fn measure(settings: &Settings) -> Result<Measured> {
@@ -147,12 +161,12 @@ fn sound() -> Result<(Vec<Sound>, Vec<Sound>)> {
         let named = wat::front_matter(&text, "world").unwrap_or("decoder-plugin");
         let world = World::ALL.into_iter().find(|world| world.name() == named).context("a fixture names its world")?;
         let wasm = wat::component(&text).with_context(|| path.display().to_string())?;
-        small.push(Sound { name: path.display().to_string(), world, wasm });
+        small.push(Sound::new(path.display().to_string(), world, wasm)?);
     }
     let mut large = Vec::new();
     for (name, world) in PREBUILT {
         let wasm = fs::read(folder.join("prebuilt").join(name).with_extension("wasm"))?;
-        large.push(Sound { name: name.to_owned(), world, wasm });
+        large.push(Sound::new(name.to_owned(), world, wasm)?);
     }
     Ok((small, large))
 }
@@ -161,46 +175,18 @@ fn sound() -> Result<(Vec<Sound>, Vec<Sound>)> {
 fn mutant(engines: &[Arc<dyn Engine>], small: &[Sound], large: &[Sound], seed: u64) -> Result<&'static str, String> {
     let mut random = Random(seed);
     let all = if random.below(SELDOM) == 0 { large } else { small };
-    let Sound { name, world, wasm } = &all[random.below(all.len())];
+    let Sound { name, world, wasm, meanings } = &all[random.below(all.len())];
     let other = &small[random.below(small.len())].wasm;
     let mut mutated = wasm.clone();
+    let deep = random.below(2) == 0;
     for _ in 0..1 + random.below(4) {
-        mutate(&mut mutated, other, &mut random);
+        if deep {
+            meanings.change(&mut mutated, &mut random);
+        } else {
+            change::anywhere(&mut mutated, other, &mut random);
+        }
     }
     outcome(engines, *world, &mutated).map_err(|fault| format!("of {name}: {fault}"))
-}
-
-/// Changes a component in one place.
-fn mutate(wasm: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    /// Bytes that mean something: ends, blocks, calls, constants, memory instructions, sections, large numbers.
-    const TELLING: [u8; 16] = [0, 1, 2, 0x03, 0x0b, 0x0c, 0x10, 0x11, 0x28, 0x36, 0x40, 0x41, 0x7f, 0x80, 0xfc, 0xff];
-    if wasm.len() < 16 {
-        return;
-    }
-    let at = 8 + random.below(wasm.len() - 8);
-    let most = [2, 4, 16, 200][random.below(4)];
-    let some = 1 + random.below(most);
-    let end = (at + some).min(wasm.len());
-    match random.below(12) {
-        0..=2 => wasm[at] ^= 1 << random.below(8),
-        3..=5 => wasm[at] = TELLING[random.below(TELLING.len())],
-        6 => wasm[at] = random.next() as u8,
-        7 => drop(wasm.drain(at..end)),
-        8 => {
-            let more = wasm[at..end].to_vec();
-            wasm.splice(at..at, more);
-        }
-        9 => {
-            let from = random.below(other.len());
-            let piece = &other[from..(from + some).min(other.len())];
-            wasm.splice(at..end, piece.iter().copied());
-        }
-        10 => {
-            let with = 8 + random.below(wasm.len() - 8);
-            wasm.swap(at, with);
-        }
-        _ => wasm.truncate(at),
-    }
 }
 
 /// How a component ends, which must be the same on all engines.

@@ -12,6 +12,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read, Seek},
+    panic::{self, AssertUnwindSafe},
     sync::Arc,
 };
 
@@ -130,6 +131,19 @@ impl EngineError {
     pub fn new(phase: Phase, message: impl Into<String>) -> Self {
         Self { phase, message: message.into() }
     }
+}
+
+/// Runs a compiler. Compilers are large: one that panics over a component has refused it.
+///
+/// # Errors
+/// What it refused, as of [`Phase::Compile`].
+pub fn compiling<T>(compile: impl FnOnce() -> Result<T, String>) -> Result<T, EngineError> {
+    let compiled = panic::catch_unwind(AssertUnwindSafe(compile)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Err(format!("the compiler gave up: {}", text.unwrap_or("it does not say why")))
+    });
+    compiled.map_err(|text| EngineError::new(Phase::Compile, text))
 }
 
 impl fmt::Display for EngineError {
