@@ -76,6 +76,14 @@ fn on_a_tokio_of_several_threads() {
     });
 }
 
+/// R11: guests run on threads of the library's own, so the caller's may be small.
+#[test]
+fn from_a_thread_with_a_small_stack() {
+    let small = thread::Builder::new().stack_size(128 * 1024);
+    let caller = small.spawn(|| pollster::block_on(evening())).expect("a thread");
+    caller.join().expect("the stack is enough");
+}
+
 /// R14: one library runtime is used from two of tokio, outlives one of them, and is dropped inside the other.
 #[test]
 fn across_runtimes_of_tokio() {

@@ -9,8 +9,10 @@ use std::{
 };
 
 use stellatune_plugins::{
-    Decoder, DecoderChoice, Error, ErrorKind, Event, Input, PcmBlock, RestartPolicy, Result, Runtime, RuntimeBuilder,
+    ConfigUpdate, Decoder, DecoderChoice, Error, ErrorKind, Event, Input, PcmBlock, RestartPolicy, Result, Runtime,
+    RuntimeBuilder,
     registry::{Plugin, Status},
+    types::AudioSpec,
 };
 
 use crate::support::{
@@ -36,6 +38,10 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("lifecycle/shared-pools", ["edge-decoder"], shared_pools),
         Case::new("lifecycle/catalogue", ["echo-source", "edge-decoder"], catalogue),
         Case::new("lifecycle/lyrics", ["echo-lyrics"], lyrics),
+        Case::new("lifecycle/dsp", ["echo-dsp"], dsp),
+        Case::new("lifecycle/sink", ["echo-sink"], sink),
+        Case::new("lifecycle/a-replaced-sink-lets-go-first", ["echo-sink"], replaced_sink),
+        Case::new("lifecycle/settings-of-a-decoder", ["edge-decoder"], settings_of_a_decoder),
         Case::new("lifecycle/again-and-again", ["edge-decoder"], again_and_again),
     ];
     for place in ["open", "info", "metadata", "read", "seek", "close"] {
@@ -409,6 +415,109 @@ fn lyrics(subject: &Subject) {
     wait(provider.close());
 }
 
+const SPEC: AudioSpec = AudioSpec { sample_rate: 48_000, channels: 2 };
+
+/// A DSP processes, is set, is made anew with what it kept, and says no; what is no audio is not asked of it.
+fn dsp(subject: &Subject) {
+    let home = Home::new();
+    let runtime = runtime(&home, subject, |builder| builder);
+    wait(runtime.install(of_world("test.dsp", "echo-dsp", "dsp-plugin", "dsp").path())).expect("installs");
+    let selector = "test.dsp:test".parse().expect("a selector");
+    for spec in [AudioSpec { channels: 0, ..SPEC }, AudioSpec { sample_rate: 0, ..SPEC }] {
+        let error = wait(runtime.open_dsp(&selector, spec, None)).map(drop).expect_err("no audio is like that");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+    let mut half = wait(runtime.open_dsp(&selector, SPEC, None)).expect("opens");
+    let mut double = wait(runtime.open_dsp(&selector, SPEC, Some("{\"gain\":2.0}"))).expect("opens");
+    assert_eq!(wait(half.process(&[1.0, -0.5])).expect("processes"), [0.5, -0.25]);
+    assert_eq!(wait(double.process(&[1.0, -0.5])).expect("processes"), [2.0, -1.0]);
+    assert_eq!(wait(half.process(&[1.0])).expect_err("half a frame").kind(), ErrorKind::InvalidArgument);
+    assert!(wait(half.describe_hot_path()).expect("describes").is_some());
+    assert_eq!(wait(half.configure("{\"gain\":0.25}")).expect("is set"), ConfigUpdate::Applied);
+    assert_eq!(wait(half.process(&[1.0, 1.0])).expect("processes"), [0.25, 0.25]);
+    // Made anew, it gets its settings, then what the one before kept.
+    let recreated = wait(half.configure("{\"gain\":3.0,\"x\":\"recreate\"}")).expect("is made anew");
+    assert_eq!(recreated, ConfigUpdate::Recreated);
+    assert_eq!(wait(half.process(&[1.0, 1.0])).expect("processes"), [0.25, 0.25]);
+    let rejected = wait(half.configure("{\"x\":\"reject\"}")).expect_err("is rejected");
+    assert_eq!(rejected.kind(), ErrorKind::Unsupported);
+    let refused = wait(half.configure("{\"x\":\"process:error-io\"}")).and_then(|_| wait(half.process(&[1.0, 1.0])));
+    assert_eq!(refused.expect_err("says no").kind(), ErrorKind::PluginError);
+    assert_eq!(runtime.stats()[0].sessions, 2);
+    wait(half.close());
+    wait(double.close());
+}
+
+/// A sink is asked, opened, written to, and made anew for settings, after which it must be opened again.
+fn sink(subject: &Subject) {
+    let home = Home::new();
+    let runtime = runtime(&home, subject, |builder| builder);
+    wait(runtime.install(of_world("test.sink", "echo-sink", "output-sink-plugin", "output_sink").path()))
+        .expect("installs");
+    let selector = "test.sink:test".parse().expect("a selector");
+    let mut sink = wait(runtime.open_sink(&selector, Some("{}"))).expect("is made");
+    assert!(wait(sink.targets()).expect("lists").contains("echo"));
+    let target = "{\"id\":\"echo\"}";
+    let negotiated = wait(sink.negotiate(target, SPEC)).expect("negotiates");
+    assert_eq!((negotiated.spec, negotiated.preferred_chunk_frames), (SPEC, 256));
+    assert_eq!(wait(sink.write(&[0.0; 2])).expect_err("not open").kind(), ErrorKind::InvalidArgument);
+    let unknown = wait(sink.open("{\"id\":\"nobody\"}", SPEC)).expect_err("no such target");
+    assert!(matches!(unknown.plugin_error(), Some(stellatune_plugins::PluginError::NotFound(_))), "{unknown}");
+    wait(sink.open(target, SPEC)).expect("opens");
+    assert_eq!(wait(sink.write(&[0.0; 200])).expect("takes all"), 100);
+    assert_eq!(wait(sink.write(&[0.0; 3])).expect_err("half a frame").kind(), ErrorKind::InvalidArgument);
+    assert_eq!(wait(sink.write(&vec![0.0; 10_000])).expect("takes some"), 4_096);
+    let status = wait(sink.status()).expect("tells");
+    assert_eq!((status.queued_samples, status.running), (200 + 2 * 4_096, true));
+    wait(sink.flush()).expect("flushes");
+    wait(sink.reset()).expect("resets");
+    assert_eq!(wait(sink.configure("{\"n\":1}")).expect("is made anew"), ConfigUpdate::Recreated);
+    assert_eq!(sink.spec(), None);
+    wait(sink.open(target, SPEC)).expect("opens again");
+    wait(sink.close());
+}
+
+/// The old version ends, and tells so, before the new one starts; what still plays on the old one is cut.
+fn replaced_sink(subject: &Subject) {
+    let home = Home::new();
+    let runtime = runtime(&home, subject, |builder| builder);
+    let package = || of_world("test.sink", "echo-sink", "output-sink-plugin", "output_sink");
+    wait(runtime.install(package().path())).expect("installs");
+    let selector = "test.sink:test".parse().expect("a selector");
+    let mut old = wait(runtime.open_sink(&selector, None)).expect("is made");
+    wait(old.open("{\"id\":\"echo\"}", SPEC)).expect("opens");
+    let mut events = runtime.events();
+    let newer = package().with(|manifest| manifest["version"] = "2.0.0".into());
+    wait(runtime.install(newer.path())).expect("installs");
+    let mut new = wait(runtime.open_sink(&selector, None)).expect("is made");
+    wait(new.open("{\"id\":\"echo\"}", SPEC)).expect("opens");
+    assert_eq!(wait(old.write(&[0.0; 2])).expect_err("is cut").kind(), ErrorKind::Cancelled);
+    let events = told(&mut events);
+    let ended = events.iter().position(|event| matches!(event, Event::Ended { .. }));
+    let started = events.iter().position(|event| matches!(event, Event::Started { .. }));
+    assert!(ended.is_some() && ended < started, "{events:?}");
+}
+
+/// Settings are applied as a stream is opened and while it plays; one that would have to be made anew plays on.
+fn settings_of_a_decoder(subject: &Subject) {
+    let (_home, runtime) = installed(subject, "edge-decoder");
+    let selector = "test.plugin:test".parse().expect("a selector");
+    let input = Input::bytes(vec![0; 64]).with_ext("echo");
+    let refused = wait(runtime.open_decoder_with(&input, &selector, "{\"x\":\"info:error-io\"}"));
+    assert_eq!(refused.map(drop).expect_err("its settings make it").kind(), ErrorKind::PluginError);
+    assert_eq!(
+        wait(runtime.open_decoder_with(&input, &selector, "no JSON")).map(drop).expect_err("no JSON").kind(),
+        ErrorKind::InvalidArgument
+    );
+    let mut decoder = wait(runtime.open_decoder_with(&input, &selector, "{}")).expect("opens");
+    let recreate = wait(decoder.configure("{\"x\":\"recreate\"}")).expect_err("cannot be made anew");
+    assert_eq!(recreate.kind(), ErrorKind::Unsupported);
+    assert_eq!(wait(decoder.configure("{\"x\":\"read_pcm:error-io\"}")).expect("is set"), ConfigUpdate::Applied);
+    assert_eq!(wait(decoder.read(1)).expect_err("says no").kind(), ErrorKind::PluginError);
+    assert_eq!(wait(decoder.configure("{}")).expect("is set"), ConfigUpdate::Applied);
+    assert_eq!(read_all(&mut decoder).expect("decodes").len(), 16);
+}
+
 /// R07: loaded, enabled, used, disabled again and again: no thread, descriptor or file remains.
 fn again_and_again(subject: &Subject) {
     let (home, runtime) = installed(subject, "edge-decoder");
@@ -423,7 +532,9 @@ fn again_and_again(subject: &Subject) {
         }
     }
     assert_eq!(before, Some(files()));
-    assert_eq!(runtime.stats()[0].instances, 0);
+    let stats = &runtime.stats()[0];
+    assert_eq!((stats.instances, stats.memory_bytes), (0, 0), "{stats:?}");
+    assert!(stats.memory_peak_bytes >= 65_536 && stats.memory_peak_bytes.is_multiple_of(65_536), "{stats:?}");
 }
 
 fn walk(folder: &std::path::Path) -> usize {

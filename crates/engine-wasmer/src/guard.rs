@@ -42,11 +42,24 @@ const WORK: i64 = 1_000_000;
 /// What a fixed function table's maximum is in compiled code ([`crate::compile`]): it tells such tables apart.
 pub(crate) const FIXED: u32 = u32::MAX - 1;
 
-/// A store of its own for one instance of a component, under `limits` from its first instruction on.
-pub(crate) fn store(engine: &Engine, plan: &Plan, limits: &Limits) -> Store {
+/// A store of its own for one instance of a component, under `limits` from its first instruction on, and what tells of the
+/// memory in it.
+pub(crate) fn store(engine: &Engine, plan: &Plan, limits: &Limits) -> (Store, Held) {
     let mut engine = engine.clone();
-    engine.set_tunables(Confined::new(BaseTunables::for_target(engine.target()), plan, limits));
-    Store::new(engine)
+    let confined = Confined::new(BaseTunables::for_target(engine.target()), plan, limits);
+    let held = Held(Arc::clone(&confined.memory));
+    engine.set_tunables(confined);
+    (Store::new(engine), held)
+}
+
+/// The memory that a store holds.
+pub(crate) struct Held(Arc<Account>);
+
+impl Held {
+    /// Bytes of all memories.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed) * PAGE
+    }
 }
 
 /// Runs guest code. Whatever ends it, a panic of the host included, comes back as a trap.
@@ -285,6 +298,10 @@ pub(crate) fn trap(error: &RuntimeError) -> Trap {
 pub(crate) fn not_instantiated(error: InstantiationError) -> Trap {
     match error {
         InstantiationError::Start(error) | InstantiationError::Link(LinkError::Trap(error)) => trap(&error),
+        // What the system refuses is no fault of the guest's. // R04
+        InstantiationError::Link(LinkError::Resource(text)) if text.contains("(os error ") => {
+            Trap::new(TrapKind::Host, text)
+        }
         InstantiationError::Link(LinkError::Resource(text)) => Trap::new(TrapKind::Memory, text),
         other => Trap::new(TrapKind::Host, other.to_string()),
     }

@@ -24,6 +24,7 @@ impl fmt::Display for Stats {
             "TRAPS",
             "CUTS",
             "BUSY",
+            "MEMORY",
             "CALL",
             "WAIT",
         ]);
@@ -38,6 +39,7 @@ impl fmt::Display for Stats {
                 stats.traps.to_string(),
                 stats.cuts.to_string(),
                 stats.busy.to_string(),
+                memory(stats.memory_peak_bytes),
                 quantiles(&stats.call_time),
                 quantiles(&stats.queue_wait),
             ]);
@@ -45,13 +47,17 @@ impl fmt::Display for Stats {
         table.fmt(f)?;
         writeln!(
             f,
-            "CALL and WAIT: how long calls took and waited for their instance; half of them, 99 of 100, the longest"
+            "MEMORY: the most its instances held together. CALL and WAIT: how long calls took and waited for their instance; half of them, 99 of 100, the longest"
         )
     }
 }
 
 fn quantiles(times: &Quantiles) -> String {
     [times.p50_us, times.p99_us, times.max_us].map(time).join(" / ")
+}
+
+fn memory(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 fn time(us: u64) -> String {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{broadcast, oneshot};
 
-use super::{Counters, Life, Report, Setup, Shared, Tell};
+use super::{Counters, Life, Report, Setup, Shared, Tell, stats::Memory};
 use crate::{
     control::CancelToken,
     engine::{Instance, Program},
@@ -30,6 +30,7 @@ pub(crate) struct Guest {
     budgets: Arc<Budgets>,
     events: broadcast::Sender<Event>,
     counters: Arc<Counters>,
+    memory: Memory,
     span: tracing::Span,
     /// Dropped last: who waits for the end must find nothing left of the guest.
     gone: Gone,
@@ -57,6 +58,10 @@ pub(super) fn start(
     drop(scope);
     drop(entered);
     gone.phase = Phase::Starting;
+    let mut memory = Memory::new(&counters);
+    if let Ok(instance) = &started {
+        memory.is(instance.memory_bytes());
+    }
     let mut guest = Guest {
         instance: started,
         objects: Vec::new(),
@@ -65,6 +70,7 @@ pub(super) fn start(
         budgets,
         events,
         counters,
+        memory,
         span,
         gone,
     };
@@ -130,6 +136,7 @@ impl Guest {
             .unwrap_or_else(|_| Err(panicked("the call").into()));
         drop(scope);
         self.counters.called(began.elapsed());
+        self.memory.is(instance.memory_bytes());
         match &result {
             Ok(_) => {}
             Err(CallError::Plugin(_)) => self.counters.refused(),
@@ -145,6 +152,7 @@ impl Guest {
         self.counters.trapped(trap.kind);
         *self.gone.shared.life.lock() = Life::Trapped(trap.clone());
         self.instance = Err(trap.clone());
+        self.memory.is(0);
         self.objects.clear();
         let _ = self.events.send(Event::Stopped {
             plugin_id: self.plugin_id.clone(),

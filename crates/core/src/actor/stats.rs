@@ -1,7 +1,10 @@
 //! What is counted of a component's calls: cheap to add to from its threads, read at any time.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,9 @@ pub(crate) struct Counters {
     refusals: Counter,
     traps: Counter,
     cuts: Counter,
+    /// Bytes of linear memory, of all instances.
+    memory: AtomicU64,
+    most_memory: AtomicU64,
     waits: Durations,
     times: Durations,
 }
@@ -55,6 +61,10 @@ pub struct ComponentStats {
     pub cuts: u64,
     /// Jobs that were turned away because too many waited.
     pub busy: u64,
+    /// Bytes of linear memory that the instances hold now.
+    pub memory_bytes: u64,
+    /// The most that was, as seen after each call.
+    pub memory_peak_bytes: u64,
     /// Time jobs waited for their guest.
     pub queue_wait: Quantiles,
     /// Time calls took, host waits included.
@@ -117,10 +127,41 @@ impl Counters {
             traps: self.traps.get(),
             cuts: self.cuts.get(),
             busy: self.busy.get(),
+            memory_bytes: self.memory.load(Ordering::Relaxed),
+            memory_peak_bytes: self.most_memory.load(Ordering::Relaxed),
             queue_wait: self.waits.quantiles(),
             call_time: self.times.quantiles(),
             ..ComponentStats::default()
         }
+    }
+}
+
+/// An instance's part of the memory its component holds; given back when dropped.
+pub(super) struct Memory {
+    counters: Arc<Counters>,
+    bytes: u64,
+}
+
+impl Memory {
+    pub(super) fn new(counters: &Arc<Counters>) -> Self {
+        Self { counters: Arc::clone(counters), bytes: 0 }
+    }
+
+    pub(super) fn is(&mut self, bytes: usize) {
+        let bytes = bytes as u64;
+        if bytes != self.bytes {
+            // Wrapping, so that less is a sum as well.
+            let more = bytes.wrapping_sub(self.bytes);
+            let now = self.counters.memory.fetch_add(more, Ordering::Relaxed).wrapping_add(more);
+            self.counters.most_memory.fetch_max(now, Ordering::Relaxed);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.is(0);
     }
 }
 
@@ -190,6 +231,18 @@ mod tests {
         assert!((500..=625).contains(&p50_us), "{p50_us}");
         assert!((990..=1000).contains(&p99_us), "{p99_us}");
         assert_eq!(max_us, 1000);
+    }
+
+    #[test]
+    fn memory_is_that_of_all_instances_and_is_given_back() {
+        let counters = Arc::<Counters>::default();
+        let (mut one, mut other) = (Memory::new(&counters), Memory::new(&counters));
+        one.is(300);
+        other.is(500);
+        one.is(100);
+        assert_eq!((counters.read().memory_bytes, counters.read().memory_peak_bytes), (600, 800));
+        drop((one, other));
+        assert_eq!((counters.read().memory_bytes, counters.read().memory_peak_bytes), (0, 800));
     }
 
     #[test]

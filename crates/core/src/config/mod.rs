@@ -63,6 +63,21 @@ impl Config {
     }
 }
 
+/// Applies the settings that an object begins with, if there are any; closes it where that fails.
+///
+/// # Errors
+/// What the plugin answered.
+pub(crate) fn first(
+    guest: &mut Guest,
+    object: ObjectId,
+    class: CallClass,
+    token: &CancelToken,
+    config: Option<Config>,
+) -> Result<()> {
+    let applied = config.map_or(Ok(()), |config| config.apply(guest, object, class, token));
+    applied.inspect_err(|_| guest.close(object, class))
+}
+
 /// Makes an object as the session's was made, settings aside.
 pub(crate) trait Recreate: FnOnce(&mut Guest, &CancelToken) -> Result<ObjectId> + Send + 'static {}
 

@@ -245,6 +245,10 @@ pub trait Instance {
     /// The host as this instance sees it.
     fn host(&mut self) -> &mut Host;
 
+    /// Bytes of linear memory that the instance holds. *Behaviour*: enters no guest code, and answers for a guest that
+    /// trapped too.
+    fn memory_bytes(&self) -> usize;
+
     /// `lifecycle.on-enable`
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::decoder::lie;
+use super::pcm::lie;
 use crate::{
     actor::{Actor, Canceller, Priority, Session},
     capability::{OpenedHandle, OpenedStream, Source},
@@ -55,12 +55,7 @@ impl Catalog {
         let open = move |guest: &mut crate::actor::Guest, token: &CancelToken| {
             let catalog =
                 guest.call("source.create", CallClass::Stream, token, |instance| source(instance)?.create())?;
-            if let Some(config) = config
-                && let Err(error) = config.apply(guest, catalog, CallClass::Stream, token)
-            {
-                guest.close(catalog, CallClass::Stream);
-                return Err(error);
-            }
+            config::first(guest, catalog, CallClass::Stream, token, config)?;
             Ok((catalog, ()))
         };
         let (session, ()) = Session::open(actor, Priority::default(), token, open).await?;

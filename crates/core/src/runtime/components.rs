@@ -145,7 +145,7 @@ impl Components {
         table.leaving.extend(replaced.iter().map(|entry| Arc::clone(&entry.group)));
         drop(table);
         if let Some(replaced) = replaced {
-            replaced.group.retire(DisableReason::Reload);
+            replace(&replaced.group);
         }
         Ok(group)
     }
@@ -166,7 +166,7 @@ impl Components {
             match fate {
                 Fate::Stays => {}
                 Fate::Replaced => {
-                    group.retire(DisableReason::Reload);
+                    replace(&group);
                     let component_id = component_id.to_string();
                     let _ = self.shared.floor.events.send(Event::Reloaded { plugin_id, component_id });
                 }
@@ -176,6 +176,19 @@ impl Components {
                 }
             }
         }
+    }
+
+    /// Waits until the replaced versions of a route's component are gone, as long as shutdown would.
+    pub(super) fn wait_for_replaced(&self, route: &RouteKey) {
+        let left: Vec<_> = {
+            let table = self.table.lock();
+            let of_component = |group: &&Arc<Group>| {
+                group.plugin_id() == route.plugin_id.as_str() && group.component_id() == route.component_id.as_str()
+            };
+            table.leaving.iter().filter(of_component).flat_map(|group| group.left()).collect()
+        };
+        let until = Instant::now() + LEAVE;
+        left.iter().for_each(|exit| _ = exit.wait_gone(until));
     }
 
     /// Ends a plugin's instances, those of replaced versions too, and waits until they are gone.
@@ -221,6 +234,16 @@ impl Components {
     pub(super) fn release_idle(&self) {
         let groups: Vec<_> = self.table.lock().current.values().map(|entry| Arc::clone(&entry.group)).collect();
         groups.iter().for_each(|group| group.release_idle());
+    }
+}
+
+/// Has a replaced version end: after its sessions, but a device cannot be had twice.
+fn replace(group: &Arc<Group>) {
+    if group.holds_device() {
+        group.end(DisableReason::Reload);
+        group.cut_later();
+    } else {
+        group.retire(DisableReason::Reload);
     }
 }
 
@@ -442,6 +465,7 @@ fn plan(
         plugin_id: route.plugin_id.to_string(),
         component_id: route.component_id.to_string(),
         threading: component.threading(),
+        holds_device: component.world == World::OutputSink,
         load: Box::new(loading),
         setup: Box::new(setup),
         remember: Box::new(remember),

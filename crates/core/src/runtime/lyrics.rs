@@ -32,12 +32,7 @@ impl LyricsProvider {
         let open = move |guest: &mut Guest, token: &CancelToken| {
             let provider =
                 guest.call("lyrics.create", CallClass::Stream, token, |instance| lyrics(instance)?.create())?;
-            if let Some(config) = config
-                && let Err(error) = config.apply(guest, provider, CallClass::Stream, token)
-            {
-                guest.close(provider, CallClass::Stream);
-                return Err(error);
-            }
+            config::first(guest, provider, CallClass::Stream, token, config)?;
             Ok((provider, ()))
         };
         let (session, ()) = Session::open(actor, Priority::default(), CancelToken::default(), open).await?;

@@ -8,7 +8,10 @@ mod builder;
 mod catalog;
 mod components;
 mod decoder;
+mod dsp;
 mod lyrics;
+mod pcm;
+mod sink;
 mod trim;
 
 use std::{
@@ -24,7 +27,9 @@ use tokio::sync::{broadcast, oneshot};
 pub use builder::{RuntimeBuilder, default_plugins_dir};
 pub use catalog::{Catalog, OpenedTrack};
 pub use decoder::{Decoder, DecoderChoice, PcmBlock};
+pub use dsp::DspProcessor;
 pub use lyrics::LyricsProvider;
+pub use sink::Sink;
 
 pub use crate::config::ConfigUpdate;
 
@@ -40,7 +45,7 @@ use crate::{
     registry::{BundledPackage, Origin, Plugin, Snapshot, Status},
     route::{self, RouteKey, Selector},
     services::stream::Input,
-    types::DisableReason,
+    types::{AudioSpec, DisableReason},
 };
 
 /// Time the store waits for failures that are being written: no longer than another process may hold it.
@@ -199,12 +204,33 @@ impl Runtime {
         Err(decoder::refused(errors))
     }
 
+    /// Opens a stream with one decoder and its settings.
+    ///
+    /// # Errors
+    /// As [`open_decoder`](Self::open_decoder); `invalid_argument`: the settings do not fit the decoder's schema.
+    pub async fn open_decoder_with(&self, input: &Input, decoder: &Selector, config: &str) -> Result<Decoder> {
+        let (route, ability) = self.ability(AbilityKind::Decoder, decoder)?;
+        let config = Config::check(config, &ability)?;
+        self.decoder(route, ability, input, Some(config)).await
+    }
+
     async fn try_decoder(&self, route: RouteKey, input: &Input) -> Result<Decoder> {
+        let ability = self.ability_of(&route)?;
+        self.decoder(route, ability, input, None).await
+    }
+
+    async fn decoder(
+        &self,
+        route: RouteKey,
+        ability: Ability,
+        input: &Input,
+        config: Option<Config>,
+    ) -> Result<Decoder> {
         let opened = input.clone();
         // Opened while the component is loaded.
         let stream = blocking(move || opened.open());
         let actor = self.acquire(&route, input.worker()).await?;
-        Decoder::open(&actor, route, stream.await?, input.ext_hint()).await
+        Decoder::open(&actor, (route, ability), stream.await?, input.ext_hint(), config).await
     }
 
     /// Opens a catalogue of a source. With settings, they are applied before anything else.
@@ -230,15 +256,49 @@ impl Runtime {
         LyricsProvider::open(&actor, route, ability, config).await
     }
 
+    /// Opens a processor of a DSP for audio of `spec`. With settings, they are applied before anything else.
+    ///
+    /// # Errors
+    /// As [`open_catalog`](Self::open_catalog); `invalid_argument` also for a rate or channels that no stream has.
+    pub async fn open_dsp(&self, dsp: &Selector, spec: AudioSpec, config: Option<&str>) -> Result<DspProcessor> {
+        let (route, ability) = self.ability(AbilityKind::Dsp, dsp)?;
+        let config = config.map(|config| Config::check(config, &ability)).transpose()?;
+        let actor = self.acquire(&route, None).await?;
+        DspProcessor::open(&actor, route, ability, spec, config).await
+    }
+
+    /// Makes a session of an output sink, which is then to be opened. With settings, they are applied before anything else.
+    ///
+    /// Waits until the sink's replaced version has let go of its device.
+    ///
+    /// # Errors
+    /// As [`open_catalog`](Self::open_catalog).
+    pub async fn open_sink(&self, sink: &Selector, config: Option<&str>) -> Result<Sink> {
+        let (route, ability) = self.ability(AbilityKind::OutputSink, sink)?;
+        let config = config.map(|config| Config::check(config, &ability)).transpose()?;
+        let (inner, replaced) = (Arc::clone(&self.0), route.clone());
+        blocking(move || {
+            inner.components.wait_for_replaced(&replaced);
+            Ok(())
+        })
+        .await?;
+        let actor = self.acquire(&route, None).await?;
+        Sink::create(&actor, route, ability, config).await
+    }
+
     fn ability(&self, kind: AbilityKind, selector: &Selector) -> Result<(RouteKey, Ability)> {
+        let route = route::forced(&self.plugins(), kind, selector)?;
+        let ability = self.ability_of(&route)?;
+        Ok((route, ability))
+    }
+
+    fn ability_of(&self, route: &RouteKey) -> Result<Ability> {
         let plugins = self.plugins();
-        let route = route::forced(&plugins, kind, selector)?;
         let manifest = plugins.plugin(route.plugin_id.as_str()).and_then(Plugin::manifest);
         let component = manifest.and_then(|manifest| manifest.component(&route.component_id));
-        let ability = component.and_then(|component| component.ability(kind, &route.type_id));
+        let ability = component.and_then(|component| component.ability(route.kind, &route.type_id));
         let gone = || Error::new(ErrorKind::NotFound, "the plugin is gone").plugin(route.plugin_id.as_str());
-        let ability = ability.cloned().ok_or_else(gone)?;
-        Ok((route, ability))
+        ability.cloned().ok_or_else(gone)
     }
 
     /// An instance for one more session.

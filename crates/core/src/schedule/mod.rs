@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) plugin_id: String,
     pub(crate) component_id: String,
     pub(crate) threading: Threading,
+    /// Whether its sessions hold something that another version's need too.
+    pub(crate) holds_device: bool,
     /// Reads, verifies, compiles and loads the component.
     pub(crate) load: Box<dyn Fn() -> Loading + Send + Sync>,
     /// What the n-th instance is made from, and how it reports.
@@ -357,6 +359,16 @@ impl Group {
     /// The package's id.
     pub(crate) fn plugin_id(&self) -> &str {
         &self.plan.plugin_id
+    }
+
+    /// The component's id.
+    pub(crate) fn component_id(&self) -> &str {
+        &self.plan.component_id
+    }
+
+    /// Whether its sessions hold something that another version's need too.
+    pub(crate) fn holds_device(&self) -> bool {
+        self.plan.holds_device
     }
 
     /// Instances and sessions there are now.

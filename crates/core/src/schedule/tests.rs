@@ -53,6 +53,7 @@ impl Bench {
                 plugin_id: plugin.into(),
                 component_id: "decoder".into(),
                 threading,
+                holds_device: false,
                 load: Box::new(move || {
                     let program = Arc::clone(&program);
                     Box::pin(async move { Ok(program) })
