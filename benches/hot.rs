@@ -15,9 +15,6 @@ use stellatune_plugin_core::{
 };
 use stellatune_plugins::{Limits, engine, engines, hot::HotProcessor};
 
-/// Engines that run no hot-path modules yet (`tests/support/gaps.rs`).
-const WITHOUT: [&str; 1] = ["wasmer"];
-
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     for dsp in [GAIN, BIQUAD] {
@@ -49,7 +46,7 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
             bench.iter_custom(|times| cpu(times, || plain.process(&input, &mut output).expect("it did before")));
         });
     }
-    for engine in engines().iter().filter(|engine| !WITHOUT.contains(engine)) {
+    for engine in engines() {
         let mut metered = Metered::new(engine, &dsp.wasm()?)?;
         metered.process(&input, &mut output);
         ensure!(output == expected, "the module computes something else than the library");

@@ -31,7 +31,7 @@ use wasmer::{
     },
 };
 
-use crate::component::plan::Plan;
+use crate::component::plan::{DeclaredTables, Plan};
 
 /// Bytes of stack that guest code may use. It runs on a stack of its own, so that any thread may call guests.
 const WASM_STACK: usize = 512 * 1024;
@@ -44,9 +44,14 @@ pub(crate) const FIXED: u32 = u32::MAX - 1;
 
 /// A store of its own for one instance of a component, under `limits` from its first instruction on.
 pub(crate) fn store(engine: &Engine, plan: &Plan, limits: &Limits) -> Store {
+    Store::new(confined(engine, plan.declared_tables(), limits))
+}
+
+/// `engine` for one store, which is under `limits`.
+pub(crate) fn confined(engine: &Engine, tables: DeclaredTables, limits: &Limits) -> Engine {
     let mut engine = engine.clone();
-    engine.set_tunables(Confined::new(BaseTunables::for_target(engine.target()), plan, limits));
-    Store::new(engine)
+    engine.set_tunables(Confined::new(BaseTunables::for_target(engine.target()), tables, limits));
+    engine
 }
 
 /// Runs guest code. Whatever ends it, a panic of the host included, comes back as a trap.
@@ -118,8 +123,7 @@ impl Account {
 }
 
 impl Confined {
-    fn new(base: BaseTunables, plan: &Plan, limits: &Limits) -> Self {
-        let declared = plan.declared_tables();
+    fn new(base: BaseTunables, declared: DeclaredTables, limits: &Limits) -> Self {
         let most_elements = limits.table_elements as u64;
         let left = most_elements.saturating_sub(declared.elements);
         Self {
@@ -345,7 +349,7 @@ mod tests {
         let instantiate = |module| Step::Instantiate { module, arguments: Vec::new() };
         plan.steps = vec![instantiate(0), instantiate(1)];
         let limits = Limits { table_elements: 100, ..Limits::AUDIO };
-        let confined = Confined::new(BaseTunables::for_target(&Target::default()), &plan, &limits);
+        let confined = Confined::new(BaseTunables::for_target(&Target::default()), plan.declared_tables(), &limits);
         let maximum = |minimum, maximum| {
             confined.take_table(&TableType::new(Type::FuncRef, minimum, maximum)).map(|ty| ty.maximum)
         };
