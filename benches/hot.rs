@@ -11,7 +11,7 @@ use cpu_time::ThreadTime;
 use criterion::{Criterion, Throughput};
 use stellatune_plugin_core::{
     engine::{HotExports, HotModule},
-    meter::{Form, meter},
+    meter::meter_block,
 };
 use stellatune_plugins::{Limits, engine, engines, hot::HotProcessor};
 
@@ -94,14 +94,13 @@ impl Metered {
             reset: None,
             drop: None,
         };
-        Ok(Self(engine(Some(name))?.hot(&meter(wasm, Form::Trapping)?, &exports, &Limits::HOT)?))
+        Ok(Self(engine(Some(name))?.hot(&meter_block(wasm, &exports.process)?, &exports, &Limits::HOT)?))
     }
 
     fn process(&mut self, input: &[f32], output: &mut [f32]) {
         copy_in(self.0.memory(), input);
-        self.0.set_counter(1 << 30);
-        let code = self.0.process(0, (input.len() / 2) as u32, 8, 12);
-        assert_eq!(code, Ok(0));
+        let frames = (input.len() / 2) as u32;
+        assert_eq!(self.0.process(1 << 30, 0, frames, 8), Ok((0, frames.into())));
         copy_out(self.0.memory(), output);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each has an engine of its own, so that its code is freed with it, and a store under the same limits as a component's.
 
-use std::slice;
+use std::ptr::{self, NonNull};
 
 use stellatune_plugin_core::{
     engine::{EngineError, HotExports, HotModule, Phase},
@@ -31,15 +31,24 @@ struct Movable(Store);
 // stack of the guest) is set up when it begins and taken down when it ends, trap or not. tests/moved.rs moves one.
 unsafe impl Send for Movable {}
 
+/// Where a module's memory is, until guest code runs or it grows.
+#[derive(Clone, Copy)]
+struct Place(NonNull<[u8]>);
+
+// SAFETY: it is of the module it lies in, and goes with it.
+unsafe impl Send for Place {}
+
 /// A module that runs, its exports resolved.
 struct Hot {
     store: Movable,
     /// What `store` runs on.
     engine: Engine,
     memory: Memory,
+    /// Set where `memory` was looked for since it can have moved, which takes longer than the rest of a small block's overhead.
+    place: Option<Place>,
     counter: Global,
     init: TypedFunction<(u32, u32), i32>,
-    process: TypedFunction<(u32, u32, u32, u32), i32>,
+    process: TypedFunction<(i64, u32, u32, u32), (i32, u64)>,
     reset: Option<TypedFunction<(u32, u32), i32>>,
     drop: Option<TypedFunction<u32, ()>>,
 }
@@ -56,9 +65,10 @@ pub(crate) fn start(wasm: &[u8], exports: &HotExports, limits: &Limits) -> Resul
     let link = |error: wasmer::ExportError| EngineError::new(Phase::Link, error.to_string());
     Ok(Box::new(Hot {
         memory: found.get_memory(&exports.memory).map_err(link)?.clone(),
+        place: None,
         counter: found.get_global(meter::COUNTER).map_err(link)?.clone(),
         init: function(&instance, &store, &exports.init)?,
-        process: function(&instance, &store, &exports.process)?,
+        process: function(&instance, &store, meter::ENTRY)?,
         reset: exports.reset.as_ref().map(|name| function(&instance, &store, name)).transpose()?,
         drop: exports.drop.as_ref().map(|name| function(&instance, &store, name)).transpose()?,
         engine,
@@ -95,35 +105,41 @@ impl Hot {
 
 impl HotModule for Hot {
     fn init(&mut self, args: u32, out_ctx: u32) -> Result<i32, TrapKind> {
+        self.place = None;
         self.init.call(&mut self.store.0, args, out_ctx).map_err(|error| self.trap(&error))
     }
 
-    fn process(&mut self, ctx: u32, frames: u32, out_frames: u32, out_flags: u32) -> Result<i32, TrapKind> {
-        self.process.call(&mut self.store.0, ctx, frames, out_frames, out_flags).map_err(|error| self.trap(&error))
+    fn process(&mut self, units: i64, ctx: u32, frames: u32, answer: u32) -> Result<(i32, u64), TrapKind> {
+        self.place = None;
+        self.process.call(&mut self.store.0, units, ctx, frames, answer).map_err(|error| self.trap(&error))
     }
 
     fn reset(&mut self, ctx: u32, flags: u32) -> Result<i32, TrapKind> {
         let Some(reset) = &self.reset else { return Ok(0) };
+        self.place = None;
         reset.call(&mut self.store.0, ctx, flags).map_err(|error| self.trap(&error))
     }
 
     fn drop_context(&mut self, ctx: u32) -> Result<(), TrapKind> {
         let Some(drop) = &self.drop else { return Ok(()) };
+        self.place = None;
         drop.call(&mut self.store.0, ctx).map_err(|error| self.trap(&error))
     }
 
     fn memory(&mut self) -> &mut [u8] {
-        let view = self.memory.view(&self.store.0);
-        let (base, length) = (view.data_ptr(), view.data_size() as usize);
-        if length == 0 {
-            return &mut [];
-        }
-        // SAFETY: this is all of the store's memory where it is now. It moves and grows only when guest code runs or `grow` is
-        // called, and both borrow this module mutably, as the slice does.
-        unsafe { slice::from_raw_parts_mut(base, length) }
+        let place = self.place.or_else(|| {
+            let view = self.memory.view(&self.store.0);
+            NonNull::new(ptr::slice_from_raw_parts_mut(view.data_ptr(), view.data_size() as usize)).map(Place)
+        });
+        self.place = place;
+        let Some(Place(mut memory)) = place else { return &mut [] };
+        // SAFETY: it is all of the store's memory where it is now: it moves and grows only in guest code and in `grow`, which forget the place
+        // first. Nobody else reaches it: the store is this module's, which the slice borrows mutably.
+        unsafe { memory.as_mut() }
     }
 
     fn grow(&mut self, pages: u32) -> Option<usize> {
+        self.place = None;
         self.memory.grow(&mut self.store.0, pages).ok().map(|before| before.bytes().0)
     }
 
