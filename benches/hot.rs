@@ -11,12 +11,9 @@ use cpu_time::ThreadTime;
 use criterion::{Criterion, Throughput};
 use stellatune_plugin_core::{
     engine::{HotExports, HotModule},
-    meter::{Form, meter},
+    meter::meter_block,
 };
 use stellatune_plugins::{Limits, engine, engines, hot::HotProcessor};
-
-/// Engines that run no hot-path modules yet (`tests/support/gaps.rs`).
-const WITHOUT: [&str; 1] = ["wasmer"];
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -49,7 +46,7 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
             bench.iter_custom(|times| cpu(times, || plain.process(&input, &mut output).expect("it did before")));
         });
     }
-    for engine in engines().iter().filter(|engine| !WITHOUT.contains(engine)) {
+    for engine in engines() {
         let mut metered = Metered::new(engine, &dsp.wasm()?)?;
         metered.process(&input, &mut output);
         ensure!(output == expected, "the module computes something else than the library");
@@ -97,14 +94,13 @@ impl Metered {
             reset: None,
             drop: None,
         };
-        Ok(Self(engine(Some(name))?.hot(&meter(wasm, Form::Trapping)?, &exports, &Limits::HOT)?))
+        Ok(Self(engine(Some(name))?.hot(&meter_block(wasm, &exports.process)?, &exports, &Limits::HOT)?))
     }
 
     fn process(&mut self, input: &[f32], output: &mut [f32]) {
         copy_in(self.0.memory(), input);
-        self.0.set_counter(1 << 30);
-        let code = self.0.process(0, (input.len() / 2) as u32, 8, 12);
-        assert_eq!(code, Ok(0));
+        let frames = (input.len() / 2) as u32;
+        assert_eq!(self.0.process(1 << 30, 0, frames, 8), Ok((0, frames.into())));
         copy_out(self.0.memory(), output);
     }
 }

@@ -1,7 +1,7 @@
 //! Hot-path modules: core modules on an engine of their own, without epochs, since a module is metered already and
 //! epochs cost tight loops much (docs/performance.md).
 
-use std::sync::OnceLock;
+use std::{ptr::NonNull, sync::OnceLock};
 
 use stellatune_plugin_core::{
     engine::{EngineError, HotExports, HotModule, Phase},
@@ -28,13 +28,22 @@ fn engine() -> Result<&'static Engine, EngineError> {
     engine.as_ref().map_err(|error| EngineError::new(Phase::Load, error.as_str()))
 }
 
+/// Where a module's memory is, until guest code runs or it grows.
+#[derive(Clone, Copy)]
+struct Place(NonNull<[u8]>);
+
+// SAFETY: it is of the module it lies in, and goes with it.
+unsafe impl Send for Place {}
+
 /// A module that runs, its exports resolved.
 struct Hot {
     store: Store<Limiter>,
     memory: Memory,
+    /// Set where `memory` was looked for since it can have moved: finding it takes as long as the rest of a small block's overhead.
+    place: Option<Place>,
     counter: Global,
     init: TypedFunc<(u32, u32), i32>,
-    process: TypedFunc<(u32, u32, u32, u32), i32>,
+    process: TypedFunc<(i64, u32, u32, u32), (i32, u64)>,
     reset: Option<TypedFunc<(u32, u32), i32>>,
     drop: Option<TypedFunc<u32, ()>>,
 }
@@ -55,11 +64,12 @@ pub(crate) fn start(wasm: &[u8], exports: &HotExports, limits: &Limits) -> Resul
     let drop = exports.drop.as_ref().map(|name| instance.get_typed_func(&mut store, name)).transpose();
     Ok(Box::new(Hot {
         init: instance.get_typed_func(&mut store, &exports.init).map_err(link)?,
-        process: instance.get_typed_func(&mut store, &exports.process).map_err(link)?,
+        process: instance.get_typed_func(&mut store, meter::ENTRY).map_err(link)?,
         reset: reset.map_err(link)?,
         drop: drop.map_err(link)?,
         store,
         memory,
+        place: None,
         counter,
     }))
 }
@@ -73,28 +83,42 @@ impl Hot {
 
 impl HotModule for Hot {
     fn init(&mut self, args: u32, out_ctx: u32) -> Result<i32, TrapKind> {
+        self.place = None;
         self.init.call(&mut self.store, (args, out_ctx)).map_err(|error| self.trap(error))
     }
 
-    fn process(&mut self, ctx: u32, frames: u32, out_frames: u32, out_flags: u32) -> Result<i32, TrapKind> {
-        self.process.call(&mut self.store, (ctx, frames, out_frames, out_flags)).map_err(|error| self.trap(error))
+    fn process(&mut self, units: i64, ctx: u32, frames: u32, answer: u32) -> Result<(i32, u64), TrapKind> {
+        self.place = None;
+        self.process.call(&mut self.store, (units, ctx, frames, answer)).map_err(|error| self.trap(error))
     }
 
     fn reset(&mut self, ctx: u32, flags: u32) -> Result<i32, TrapKind> {
         let Some(reset) = &self.reset else { return Ok(0) };
+        self.place = None;
         reset.call(&mut self.store, (ctx, flags)).map_err(|error| self.trap(error))
     }
 
     fn drop_context(&mut self, ctx: u32) -> Result<(), TrapKind> {
         let Some(drop) = &self.drop else { return Ok(()) };
+        self.place = None;
         drop.call(&mut self.store, ctx).map_err(|error| self.trap(error))
     }
 
     fn memory(&mut self) -> &mut [u8] {
-        self.memory.data_mut(&mut self.store)
+        let Place(mut memory) = match self.place {
+            Some(place) => place,
+            None => {
+                let place = Place(NonNull::from(self.memory.data_mut(&mut self.store)));
+                *self.place.insert(place)
+            }
+        };
+        // SAFETY: it is all of the store's memory where it is now: it moves and grows only in guest code and in `grow`, which forget the place
+        // first. Nobody else reaches it: the store is this module's, which the slice borrows mutably.
+        unsafe { memory.as_mut() }
     }
 
     fn grow(&mut self, pages: u32) -> Option<usize> {
+        self.place = None;
         let before = self.memory.data_size(&self.store);
         self.memory.grow(&mut self.store, pages.into()).ok()?;
         Some(before)

@@ -197,7 +197,7 @@ pub trait Engine: Send + Sync {
 
     /// Compiles and starts a hot-path module: a core module, not a component.
     ///
-    /// *Requires*: `wasm` is metered ([`Form::Trapping`](crate::meter::Form::Trapping)), imports nothing and exports
+    /// *Requires*: `wasm` is metered ([`meter_block`](crate::meter::meter_block)), imports nothing and exports
     /// `exports`. *Behaviour*: its start function has run.
     ///
     /// # Errors

@@ -178,7 +178,7 @@ fn each_loop_pays_for_what_is_directly_in_it() {
                 (loop (br_if 0 (local.get 0)) (br 1)))
             (drop (i32.div_u (local.get 0) (local.get 0)))))",
     );
-    let survey = survey::survey(&wasm, Form::Trapping).expect("it is valid");
+    let survey = survey::survey(&wasm, Form::Trapping, None).expect("it is valid");
     // const drop, then get get div drop; get if return; get br_if br.
     let body = &survey.bodies[0];
     assert_eq!((body.entry, body.loops.as_slice()), (2 + 2 + 8 + 1, [3, 3].as_slice()));
