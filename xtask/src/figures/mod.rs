@@ -9,9 +9,11 @@ mod flac;
 mod hostile;
 mod hot;
 mod mutants;
+pub(crate) mod quiet;
 mod report;
 mod roundtrip;
 mod seed;
+mod soak;
 mod start;
 mod stats;
 mod wav;
@@ -35,7 +37,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 11] = [
+static ROWS: [&Row; 16] = [
     &cuts::WASMTIME,
     &start::ROW,
     &decode::FLAC,
@@ -43,10 +45,15 @@ static ROWS: [&Row; 11] = [
     &wav::ROW,
     &hostile::ROW,
     &decode::MP3,
-    &hot::ROW,
+    &hot::WASMTIME,
+    &hot::WASMTIME_IN_PLACE,
+    &quiet::ROW,
+    &soak::ROW,
     &roundtrip::ROW,
     &mutants::ROW,
     &cuts::WASMER,
+    &hot::WASMER,
+    &hot::WASMER_IN_PLACE,
 ];
 
 /// A published promise.
@@ -214,7 +221,7 @@ mod tests {
         assert_eq!(asked(&[]).unwrap().len(), ROWS.iter().filter(there).count());
         assert_eq!(asked(&["a4", "A1"]).unwrap(), ["A1", "A4"]);
         assert_eq!(asked(&["c3"]).unwrap(), ["C3"], "named, whatever is compiled in");
-        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6", "C1", "C2"]);
+        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6", "B15", "C1", "C2"]);
         assert!(asked(&["A99"]).is_err());
     }
 }
