@@ -12,8 +12,7 @@ const INFINITE: i32 = 0x7f80_0000;
 const I16_SCALE: f32 = 32_768.0;
 const I32_SCALE: f64 = 2_147_483_648.0;
 
-/// Samples that are copied at once, 2 KiB: from 4 KiB on, C libraries leave copies to an instruction of the processor that is slower on some, and
-/// much slower where the low bits of both addresses are in its way.
+/// Samples that are copied at once, 2 KiB: from 4 KiB on, C libraries may leave copies to an instruction of the processor that is slower on some.
 const PIECE: usize = 512;
 
 /// Copies `from` to `to`, which is as long.

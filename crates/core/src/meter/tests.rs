@@ -182,7 +182,10 @@ fn a_block_has_an_entry_that_sets_the_counter_and_fetches_the_answer() {
         assert_eq!(starting(&lines, &format!("export {ENTRY} Func {index}")), 1, "{lines:#?}");
         let body = lines.last().expect("it has code");
         let set = "LocalGet { local_index: 0 } GlobalSet { global_index: 0 }";
-        assert!(body.contains(set) && body.contains("I64Load") && body.contains("Call { function_index: 0 }"), "{body}");
+        assert!(
+            body.contains(set) && body.contains("I64Load") && body.contains("Call { function_index: 0 }"),
+            "{body}"
+        );
     }
     let without = [
         (format!("(module (memory 1) {PROCESS})"), "another"),
