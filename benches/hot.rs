@@ -2,10 +2,12 @@
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
+#[path = "hot/plain.rs"]
+mod plain;
 
 use std::{hint::black_box, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use common::hot::{BIQUAD, Cdylib, Dsp, GAIN, INPUT, OUTPUT, block};
 use cpu_time::ThreadTime;
 use criterion::{Criterion, Throughput};
@@ -37,16 +39,23 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
     group.bench_function("native", |bench| {
         bench.iter_custom(|times| cpu(times, || native.process(&input, &mut output)));
     });
-    #[cfg(feature = "wasmtime")]
-    {
-        let mut plain = plain::Plain::new(&dsp.wasm()?)?;
-        plain.process(&input, &mut output)?;
-        ensure!(output == expected, "the module computes something else than the library");
-        group.bench_function("wasmtime/plain", |bench| {
-            bench.iter_custom(|times| cpu(times, || plain.process(&input, &mut output).expect("it did before")));
-        });
-    }
     for engine in engines() {
+        let mut plain = plain::on(engine, &dsp.wasm()?)?;
+        copy_in(plain.memory(), &input);
+        plain.process(frames)?;
+        copy_out(plain.memory(), &mut output);
+        ensure!(output == expected, "the module computes something else than the library");
+        group.bench_function(format!("{engine}/plain"), |bench| {
+            let mut copied = || {
+                copy_in(plain.memory(), &input);
+                plain.process(frames).expect("it did before");
+                copy_out(plain.memory(), &mut output);
+            };
+            bench.iter_custom(|times| cpu(times, &mut copied));
+        });
+        group.bench_function(format!("{engine}/plain-in-place"), |bench| {
+            bench.iter_custom(|times| cpu(times, || plain.process(frames).expect("it did before")));
+        });
         let mut metered = Metered::new(engine, &dsp.wasm()?)?;
         metered.process(&input, &mut output);
         ensure!(output == expected, "the module computes something else than the library");
@@ -113,40 +122,4 @@ fn copy_in(memory: &mut [u8], input: &[f32]) {
 fn copy_out(memory: &[u8], output: &mut [f32]) {
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(output);
     bytes.copy_from_slice(&memory[OUTPUT as usize..][..bytes.len()]);
-}
-
-/// What one would write by hand for one engine, with nothing that could stop the module.
-#[cfg(feature = "wasmtime")]
-mod plain {
-    use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};
-
-    use super::*;
-
-    pub(super) struct Plain {
-        store: Store<()>,
-        memory: Memory,
-        process: TypedFunc<(u32, u32, u32, u32), i32>,
-    }
-
-    impl Plain {
-        pub(super) fn new(wasm: &[u8]) -> Result<Self> {
-            let anyhow = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
-            let engine = Engine::default();
-            let module = Module::new(&engine, wasm).map_err(anyhow)?;
-            let mut store = Store::new(&engine, ());
-            let instance = Instance::new(&mut store, &module, &[]).map_err(anyhow)?;
-            let memory = instance.get_memory(&mut store, "memory").context("it exports a memory")?;
-            let process = instance.get_typed_func(&mut store, "st_hot_process").map_err(anyhow)?;
-            Ok(Self { store, memory, process })
-        }
-
-        pub(super) fn process(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-            copy_in(self.memory.data_mut(&mut self.store), input);
-            let frames = (input.len() / 2) as u32;
-            let code = self.process.call(&mut self.store, (0, frames, 8, 12));
-            ensure!(code.is_ok_and(|code| code == 0), "the module fails");
-            copy_out(self.memory.data(&self.store), output);
-            Ok(())
-        }
-    }
 }

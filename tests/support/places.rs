@@ -1,7 +1,7 @@
 //! Every place where guest code runs, of every world, made from the contract: each export, the clean-up after it, the
 //! destructors, the allocation and the start function.
 //!
-//! [`component`] makes a guest that is as tame as can be, but runs for ever in one place; [`reach`] makes the host come
+//! [`World::component`] makes a guest that is as tame as can be, but runs for ever in one place; [`reach`] makes the host come
 //! there. A function that is added to the contract is a place at once, and fails the run until `reach` knows it.
 
 use anyhow::{Context, Result, bail};

@@ -22,13 +22,15 @@ fn engine() -> Result<&'static Engine, EngineError> {
     let engine = ENGINE.get_or_init(|| {
         let mut config = crate::config();
         config.epoch_interruption(false).max_wasm_stack(STACK);
+        // X06: what `Hot` knows of a memory's place stays true.
+        config.memory_may_move(false);
         config.wasm_component_model(false);
         Engine::new(&config).map_err(|error| format!("{error:#}"))
     });
     engine.as_ref().map_err(|error| EngineError::new(Phase::Load, error.as_str()))
 }
 
-/// Where a module's memory is, until guest code runs or it grows.
+/// Where a module's memory is.
 #[derive(Clone, Copy)]
 struct Place(NonNull<[u8]>);
 
@@ -39,8 +41,8 @@ unsafe impl Send for Place {}
 struct Hot {
     store: Store<Limiter>,
     memory: Memory,
-    /// Set where `memory` was looked for since it can have moved: finding it takes as long as the rest of a small block's overhead.
-    place: Option<Place>,
+    /// Where `memory` is, as long as it was when it last grew by `grow`: looking for it takes as long as all else around a small block.
+    place: Place,
     counter: Global,
     init: TypedFunc<(u32, u32), i32>,
     process: TypedFunc<(i64, u32, u32, u32), (i32, u64)>,
@@ -66,9 +68,9 @@ pub(crate) fn start(wasm: &[u8], exports: &HotExports, limits: &Limits) -> Resul
         process: instance.get_typed_func(&mut store, meter::ENTRY).map_err(link)?,
         reset: reset.map_err(link)?,
         drop: drop.map_err(link)?,
+        place: Place(NonNull::from(memory.data_mut(&mut store))),
         store,
         memory,
-        place: None,
         counter,
     }))
 }
@@ -82,44 +84,34 @@ impl Hot {
 
 impl HotModule for Hot {
     fn init(&mut self, args: u32, out_ctx: u32) -> Result<i32, TrapKind> {
-        self.place = None;
         self.init.call(&mut self.store, (args, out_ctx)).map_err(|error| self.trap(error))
     }
 
     fn process(&mut self, units: i64, ctx: u32, frames: u32, answer: u32) -> Result<(i32, u64), TrapKind> {
-        self.place = None;
         self.process.call(&mut self.store, (units, ctx, frames, answer)).map_err(|error| self.trap(error))
     }
 
     fn reset(&mut self, ctx: u32, flags: u32) -> Result<i32, TrapKind> {
         let Some(reset) = &self.reset else { return Ok(0) };
-        self.place = None;
         reset.call(&mut self.store, (ctx, flags)).map_err(|error| self.trap(error))
     }
 
     fn drop_context(&mut self, ctx: u32) -> Result<(), TrapKind> {
         let Some(drop) = &self.drop else { return Ok(()) };
-        self.place = None;
         drop.call(&mut self.store, ctx).map_err(|error| self.trap(error))
     }
 
     fn memory(&mut self) -> &mut [u8] {
-        let Place(mut memory) = match self.place {
-            Some(place) => place,
-            None => {
-                let place = Place(NonNull::from(self.memory.data_mut(&mut self.store)));
-                *self.place.insert(place)
-            }
-        };
-        // SAFETY: it is all of the store's memory where it is now: it moves and grows only in guest code and in `grow`, which forget the place
-        // first. Nobody else reaches it: the store is this module's, which the slice borrows mutably.
-        unsafe { memory.as_mut() }
+        // SAFETY: the memory was there, and that long, when it was made or last grew by `grow`. Its engine never moves a memory that grows
+        // (`memory_may_move`), memories never shrink, and this one lives as long as the store. Nobody else reaches it while the slice lives: the store
+        // is this module's, which the slice borrows mutably.
+        unsafe { self.place.0.as_mut() }
     }
 
     fn grow(&mut self, pages: u32) -> Option<usize> {
-        self.place = None;
         let before = self.memory.data_size(&self.store);
         self.memory.grow(&mut self.store, pages.into()).ok()?;
+        self.place = Place(NonNull::from(self.memory.data_mut(&mut self.store)));
         Some(before)
     }
 

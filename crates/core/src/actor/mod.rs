@@ -1,6 +1,6 @@
 //! Owns instances, each on the one thread that started it; everybody else sends work there and awaits the answer.
 //!
-//! A [`Worker`] is a thread that runs guests: it starts an instance, runs `on-enable`, then jobs, and at the end
+//! A *worker* is a thread that runs guests: it starts an instance, runs `on-enable`, then jobs, and at the end
 //! `on-disable`. Each guest call is bracketed by its budget. A trap ends the guest: its instance is dropped at once, and
 //! later work is answered with that trap. Not here: which worker a guest goes to, how many a component has, and which one
 //! serves a session (`schedule`).

@@ -54,7 +54,7 @@ pub trait HotModule: Send {
     /// A trap.
     fn drop_context(&mut self, ctx: u32) -> Result<(), TrapKind>;
 
-    /// All of its memory. The guest may have moved and grown it in any call.
+    /// Its memory, where it is now, at least as long as after the last `grow`. The guest may move and grow it in any call.
     fn memory(&mut self) -> &mut [u8];
 
     /// Grows the memory, within the limits it was made with; the bytes it had before.

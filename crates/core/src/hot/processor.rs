@@ -148,7 +148,7 @@ impl<'a> HotBlock<'a> {
             Some(module) => {
                 let written = match module.input(samples) {
                     Some(input) => {
-                        dry.copy_from_slice(input);
+                        samples::keep(input, dry);
                         None
                     }
                     None => Some(&*dry),
