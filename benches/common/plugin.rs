@@ -27,7 +27,12 @@ impl Plugins {
 
     /// Installs a package.
     pub(crate) fn of(engine: &str, package: &Path) -> Result<Self> {
-        let plugins = Self { dir: TempDir::new()?, engine: stellatune_plugins::engine(Some(engine))? };
+        Self::on(stellatune_plugins::engine(Some(engine))?, package)
+    }
+
+    /// Installs a package, to be run on an engine that is not one of the library's.
+    pub(crate) fn on(engine: Arc<dyn Engine>, package: &Path) -> Result<Self> {
+        let plugins = Self { dir: TempDir::new()?, engine };
         let runtime = plugins.runtime()?;
         block_on(runtime.install(package)).with_context(|| format!("cannot install {}", package.display()))?;
         Ok(plugins)

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What an artifact begins with; changed whenever its form, the meter or the plan changes.
-const MAGIC: &[u8] = b"stellatune wasmer 1\n";
+const MAGIC: &[u8] = b"stellatune wasmer 2\n";
 
 /// What follows it.
 #[derive(Serialize, Deserialize)]
@@ -38,18 +38,31 @@ struct Contents<'a> {
 /// # Errors
 /// What is not a component, not valid, or needs what this engine does not do.
 pub(crate) fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
+    compile_with(wasm, true)
+}
+
+/// The same, with or without the meter, without which nothing stops a guest.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn compile_with(wasm: &[u8], metered: bool) -> Result<Vec<u8>, String> {
     if !wasm.starts_with(b"\0asm") {
         return Err(match wasm.starts_with(MAGIC) || wasm.starts_with(b"\x7fELF") {
             true => "it is compiled already; only WebAssembly is accepted".into(),
             false => "it is not a WebAssembly binary".into(),
         });
     }
-    translate(wasm, |Translated { plan, modules }| {
+    translate(wasm, |Translated { mut plan, modules }| {
+        plan.metered = metered;
         let engine = compiler();
         let mut compiled = Vec::with_capacity(modules.len());
         for module in modules {
-            let metered = meter::meter(module, Form::Asking).map_err(|error| error.to_string())?;
-            let module = Module::new(&engine, metered).map_err(|error| error.to_string())?;
+            let module = if metered {
+                Module::new(&engine, meter::meter(module, Form::Asking).map_err(|error| error.to_string())?)
+            } else {
+                Module::new(&engine, module)
+            };
+            let module = module.map_err(|error| error.to_string())?;
             compiled.push(module.serialize().map_err(|error| error.to_string())?);
         }
         let contents = Contents { plan, modules: compiled.iter().map(|module| &**module).collect() };

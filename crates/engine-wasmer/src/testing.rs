@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use stellatune_plugin_core::{
     control::{CallControl, CancelToken},
+    engine::{self, Artifact, Engine as _, EngineError, EngineId, Guarantee, Program},
     error::Trap,
     host::{Host, Services},
     limits::{Budget, Limits},
@@ -14,6 +15,7 @@ use wasmer::{Engine, Function, FunctionEnv, Store};
 
 pub use crate::canon::dynamic::Value;
 use crate::{
+    WasmerEngine,
     canon::{Canon, dynamic::Dynamic},
     compile,
     component::{
@@ -44,6 +46,48 @@ struct Exported {
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Running({} functions)", self.functions.len())
+    }
+}
+
+/// The engine without the meter, to weigh it: nothing stops a guest.
+#[derive(Debug)]
+pub struct Unmetered {
+    engine: WasmerEngine,
+    id: EngineId,
+}
+
+impl Unmetered {
+    /// Beside the engine of this process.
+    pub fn new() -> Self {
+        let engine = WasmerEngine::new();
+        let id = engine.id().clone();
+        Self { engine, id: EngineId { configuration: format!("{}-unmetered", id.configuration), ..id } }
+    }
+}
+
+impl Default for Unmetered {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl engine::Engine for Unmetered {
+    fn id(&self) -> &EngineId {
+        &self.id
+    }
+
+    fn compile(&self, wasm: &[u8]) -> Result<Artifact, EngineError> {
+        let code = engine::compiling(|| compile::compile_with(wasm, false))?;
+        // SAFETY: this engine has just made the code.
+        Ok(unsafe { Artifact::trusted(code) })
+    }
+
+    fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError> {
+        self.engine.load(artifact)
+    }
+
+    fn guarantees(&self) -> &'static [Guarantee] {
+        &[]
     }
 }
 

@@ -1,12 +1,14 @@
-//! A3 and A7: a whole file through the plugin costs not much more than natively.
+//! A3 and A7, on Wasmer C6 and C7: a whole file through the plugin costs not much more than natively. C9: what of that on
+//! Wasmer is the meter's.
 //!
 //! Each round decodes the file natively, then through the plugin, from opening it to the last sample; the row is the
 //! median of the rounds' ratios of CPU time, which all threads of this process count to and other processes do not.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::{Result, ensure};
 use cpu_time::ProcessTime;
+use stellatune_plugin_engine_wasmer::testing::Unmetered;
 
 use super::{
     Measured, Row, Settings,
@@ -14,6 +16,7 @@ use super::{
         audio,
         native::Native,
         plugin::{self, Plugins},
+        root,
     },
     stats::Spread,
 };
@@ -25,7 +28,7 @@ pub(super) static FLAC: Row = Row {
     unit: "ratio",
     at_most: 1.6,
     engine: None,
-    measure: |settings| measure(settings, "demo.flac"),
+    measure: |settings| measure(settings, "wasmtime", "demo.flac"),
 };
 
 pub(super) static MP3: Row = Row {
@@ -35,12 +38,40 @@ pub(super) static MP3: Row = Row {
     unit: "ratio",
     at_most: 1.5,
     engine: None,
-    measure: |settings| measure(settings, "demo.mp3"),
+    measure: |settings| measure(settings, "wasmtime", "demo.mp3"),
 };
 
-fn measure(settings: &Settings, file: &str) -> Result<Measured> {
+pub(super) static FLAC_ON_WASMER: Row = Row {
+    id: "C6",
+    promise: "A3 on Wasmer",
+    at_most: 1.7,
+    engine: Some("wasmer"),
+    measure: |settings| measure(settings, "wasmer", "demo.flac"),
+    ..FLAC
+};
+
+pub(super) static MP3_ON_WASMER: Row = Row {
+    id: "C7",
+    promise: "A7 on Wasmer",
+    at_most: 1.45,
+    engine: Some("wasmer"),
+    measure: |settings| measure(settings, "wasmer", "demo.mp3"),
+    ..MP3
+};
+
+pub(super) static METER: Row = Row {
+    id: "C9",
+    promise: "decoding FLAC on Wasmer, over the same without the meter (CPU time)",
+    timed: true,
+    unit: "ratio",
+    at_most: 1.15,
+    engine: Some("wasmer"),
+    measure: meter,
+};
+
+fn measure(settings: &Settings, engine: &str, file: &str) -> Result<Measured> {
     let path = audio(file);
-    let plugins = Plugins::symphonia("wasmtime")?;
+    let plugins = Plugins::symphonia(engine)?;
     let runtime = plugins.runtime()?;
     let native = || Native::open(&path)?.decode();
     let guest = || plugin::decode(&mut plugin::open(&runtime, &path)?);
@@ -65,6 +96,24 @@ fn measure(settings: &Settings, file: &str) -> Result<Measured> {
         ],
         faults: Vec::new(),
     })
+}
+
+fn meter(settings: &Settings) -> Result<Measured> {
+    let path = audio("demo.flac");
+    let metered = Plugins::symphonia("wasmer")?;
+    let free = Plugins::on(Arc::new(Unmetered::new()), &root().join("plugins/prebuilt/symphonia"))?;
+    let (metered, free) = (metered.runtime()?, free.runtime()?);
+    let decode = |runtime| plugin::decode(&mut plugin::open(runtime, &path)?);
+    ensure!(decode(&metered)? == decode(&free)?, "the meter changes how many samples are decoded");
+
+    let mut cpu = Vec::new();
+    for _ in 0..settings.rounds(40) {
+        let (without, with) = (cost(|| decode(&free))?, cost(|| decode(&metered))?);
+        cpu.push(with.cpu / without.cpu);
+    }
+    let ratio = Spread::of(&cpu);
+    let spreads = vec![("CPU time over that without the meter", "", ratio)];
+    Ok(Measured { value: ratio.p50, n: cpu.len(), spreads, faults: Vec::new() })
 }
 
 struct Cost {

@@ -49,7 +49,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 23] = [
+static ROWS: [&Row; 27] = [
     &cuts::WASMTIME,
     &start::ROW,
     &decode::FLAC,
@@ -73,6 +73,10 @@ static ROWS: [&Row; 23] = [
     &cuts::WASMER,
     &hot::WASMER,
     &hot::WASMER_IN_PLACE,
+    &decode::FLAC_ON_WASMER,
+    &decode::MP3_ON_WASMER,
+    &start::ON_WASMER,
+    &decode::METER,
 ];
 
 /// A published promise.

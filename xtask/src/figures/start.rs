@@ -1,4 +1,4 @@
-//! A2: a player that starts hears a plugin's first samples almost as soon as native ones.
+//! A2, on Wasmer C8: a player that starts hears a plugin's first samples almost as soon as native ones.
 //!
 //! Each round opens a file natively up to its first packet, then makes a new runtime on a plugins directory whose plugin
 //! is compiled and cached, opens the file and reads a first block; the row is the median of the rounds' differences. The
@@ -26,12 +26,20 @@ pub(super) static ROW: Row = Row {
     unit: "ms",
     at_most: 5.0,
     engine: None,
-    measure,
+    measure: |settings| measure(settings, "wasmtime"),
 };
 
-fn measure(settings: &Settings) -> Result<Measured> {
+pub(super) static ON_WASMER: Row = Row {
+    id: "C8",
+    promise: "A2 on Wasmer",
+    engine: Some("wasmer"),
+    measure: |settings| measure(settings, "wasmer"),
+    ..ROW
+};
+
+fn measure(settings: &Settings, engine: &str) -> Result<Measured> {
     let path = audio("demo.flac");
-    let plugins = Plugins::symphonia("wasmtime")?;
+    let plugins = Plugins::symphonia(engine)?;
     plugin::first(&mut plugin::open(&plugins.runtime()?, &path)?)?;
 
     let (mut native, mut more, mut cpu) = (Vec::new(), Vec::new(), Vec::new());

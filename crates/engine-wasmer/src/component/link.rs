@@ -77,8 +77,9 @@ impl<'a> Builder<'a> {
                 for argument in arguments {
                     externs.push(self.definition(store, argument)?);
                 }
-                // Behind the module's own imports.
-                externs.extend(self.meter.imports());
+                if self.component.plan.metered {
+                    externs.extend(self.meter.imports());
+                }
                 let module = &self.component.modules[*module as usize];
                 let instance = Instance::new_by_index(store, module, &externs).map_err(guard::not_instantiated)?;
                 self.instances.push(instance);

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Everything about a component but its machine code.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
+    /// Whether its core modules import the meter, behind their own imports. Always, but for tests that weigh the meter.
+    pub(crate) metered: bool,
     /// The functions of the instances it imports, whether or not it calls them.
     pub(crate) mentioned: Vec<Import>,
     /// Functions and resources of imported instances that it uses.
@@ -219,6 +221,7 @@ impl Plan {
     /// Of a component without anything.
     pub(crate) fn empty() -> Self {
         Self {
+            metered: true,
             mentioned: Vec::new(),
             imports: Vec::new(),
             steps: Vec::new(),
