@@ -1,9 +1,11 @@
 //! Compiled code: makes it of a component, and reads it again.
 //!
-//! An artifact holds the plan and the machine code of each core module, so that loading one translates nothing.
+//! An artifact holds the plan and the machine code of each core module, so that loading one translates nothing. The code is
+//! used where it lies, in memory or in a mapped file, and only copied to where it runs.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stellatune_plugin_core::meter::{self, Form};
 use wasmer::{
@@ -22,15 +24,18 @@ use crate::{
     guard,
 };
 
-/// What an artifact begins with; changed whenever its form, the meter or the plan changes.
-const MAGIC: &[u8] = b"stellatune wasmer 2\n";
+/// What an artifact begins with; changed whenever its form, the meter or the plan changes. Behind it are the bytes of the
+/// [`Index`] as 32 bits, the index, and the modules.
+const MAGIC: &[u8] = b"stellatune wasmer 3\n";
 
-/// What follows it.
+/// Where each module begins: at a multiple of this, since Wasmer reads structures in it in place.
+const ALIGN: usize = 64;
+
+/// What an artifact has of a component, and the bytes of each of its modules.
 #[derive(Serialize, Deserialize)]
-struct Contents<'a> {
+struct Index {
     plan: Plan,
-    #[serde(borrow)]
-    modules: Vec<&'a [u8]>,
+    modules: Vec<u32>,
 }
 
 /// Compiles a binary component.
@@ -65,8 +70,7 @@ pub(crate) fn compile_with(wasm: &[u8], metered: bool) -> Result<Vec<u8>, String
             let module = module.map_err(|error| error.to_string())?;
             compiled.push(module.serialize().map_err(|error| error.to_string())?);
         }
-        let contents = Contents { plan, modules: compiled.iter().map(|module| &**module).collect() };
-        postcard::to_extend(&contents, MAGIC.to_vec()).map_err(|error| error.to_string())
+        pack(plan, &compiled)
     })
 }
 
@@ -77,17 +81,47 @@ pub(crate) struct Loaded {
     pub(crate) modules: Vec<Module>,
 }
 
+/// Makes an artifact.
+fn pack<M: AsRef<[u8]>>(plan: Plan, compiled: &[M]) -> Result<Vec<u8>, String> {
+    let large = |_| "its machine code is too large".to_owned();
+    let sizes = compiled.iter().map(|module| u32::try_from(module.as_ref().len()).map_err(large));
+    let index = Index { plan, modules: sizes.collect::<Result<_, _>>()? };
+    let index = postcard::to_allocvec(&index).map_err(|error| error.to_string())?;
+    let mut artifact = MAGIC.to_vec();
+    artifact.extend(u32::try_from(index.len()).map_err(large)?.to_le_bytes());
+    artifact.extend(index);
+    for module in compiled {
+        artifact.resize(artifact.len().next_multiple_of(ALIGN), 0);
+        artifact.extend(module.as_ref());
+    }
+    Ok(artifact)
+}
+
+/// The index of an artifact, and its modules.
+fn unpack(artifact: &Bytes) -> Option<(Index, Vec<Bytes>)> {
+    let rest = artifact.strip_prefix(MAGIC)?;
+    let (size, rest) = rest.split_first_chunk()?;
+    let index = rest.get(..u32::from_le_bytes(*size) as usize)?;
+    let mut end = MAGIC.len() + size.len() + index.len();
+    let index: Index = postcard::from_bytes(index).ok()?;
+    let modules = index.modules.iter().map(|size| {
+        let start = end.next_multiple_of(ALIGN);
+        end = start.checked_add(*size as usize)?;
+        (end <= artifact.len()).then(|| artifact.slice(start..end))
+    });
+    let modules = modules.collect::<Option<_>>()?;
+    Some((index, modules))
+}
+
 /// Reads compiled code.
 ///
 /// # Safety
-/// [`compile`] of an engine of the same id made `bytes`, and they are unchanged.
+/// [`compile`] of an engine of the same id made `artifact`, and it is and stays unchanged.
 ///
 /// # Errors
 /// Something else.
-pub(crate) unsafe fn load(bytes: &[u8]) -> Result<Loaded, String> {
-    let contents = bytes.strip_prefix(MAGIC).ok_or("it is not code that this engine compiled")?;
-    let Contents { plan, modules } =
-        postcard::from_bytes(contents).map_err(|error| format!("it is damaged: {error}"))?;
+pub(crate) unsafe fn load(artifact: &Bytes) -> Result<Loaded, String> {
+    let (index, modules) = unpack(artifact).ok_or("it is not code that this engine compiled, or damaged")?;
     let engine: Engine = EngineBuilder::headless().engine().into();
     let mut loaded = Vec::with_capacity(modules.len());
     for module in modules {
@@ -95,7 +129,7 @@ pub(crate) unsafe fn load(bytes: &[u8]) -> Result<Loaded, String> {
         let module = unsafe { Module::deserialize_unchecked(&engine, module) };
         loaded.push(module.map_err(|error| error.to_string())?);
     }
-    Ok(Loaded { engine, plan, modules: loaded })
+    Ok(Loaded { engine, plan: index.plan, modules: loaded })
 }
 
 /// Fingerprint of what compiled code depends on besides the versions: the target, the features of this CPU, and the form
@@ -169,3 +203,23 @@ impl ModuleMiddleware for OpenTables {
 struct Unchanged;
 
 impl FunctionMiddleware<'_> for Unchanged {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_has_its_modules_where_they_can_be_read_in_place() {
+        let modules = [vec![1; 3], Vec::new(), vec![2; 200]];
+        let packed = pack(Plan::empty(), &modules).unwrap();
+        let artifact = Bytes::from(packed.clone());
+        let (_, unpacked) = unpack(&artifact).unwrap();
+        assert_eq!(unpacked, modules);
+        for module in &unpacked {
+            assert_eq!((module.as_ptr() as usize - artifact.as_ptr() as usize) % ALIGN, 0);
+        }
+        for end in 0..packed.len() {
+            assert!(unpack(&artifact.slice(..end)).is_none(), "cut off after {end} bytes");
+        }
+    }
+}

@@ -24,10 +24,14 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use bytes::Bytes;
 use imports::Imports;
+use memmap2::MmapOptions;
 use program::Linked;
 use stellatune_plugin_core::{
-    engine::{self, Artifact, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program},
+    engine::{
+        self, Artifact, CodeFile, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program,
+    },
     limits::Limits,
 };
 
@@ -52,6 +56,17 @@ impl WasmerEngine {
             id: EngineId { name: "wasmer", version: VERSION.into(), configuration: compile::configuration() },
             imports: Imports::new(),
         }))
+    }
+}
+
+impl WasmerEngine {
+    /// # Safety
+    /// That of [`compile::load`].
+    unsafe fn link(&self, artifact: &Bytes) -> Result<Arc<dyn Program>, EngineError> {
+        // SAFETY: the caller's promise.
+        let loaded = unsafe { compile::load(artifact) };
+        let compile::Loaded { engine, plan, modules } = loaded.map_err(|text| EngineError::new(Phase::Load, text))?;
+        Ok(Arc::new(Linked::new(engine, &self.0.imports, plan, modules)?))
     }
 }
 
@@ -80,9 +95,16 @@ impl Engine for WasmerEngine {
 
     fn load(&self, artifact: &Artifact) -> Result<Arc<dyn Program>, EngineError> {
         // SAFETY: who made the artifact vouched that an engine of this id compiled it and that it is unchanged.
-        let loaded = unsafe { compile::load(artifact.bytes()) };
-        let compile::Loaded { engine, plan, modules } = loaded.map_err(|text| EngineError::new(Phase::Load, text))?;
-        Ok(Arc::new(Linked::new(engine, &self.0.imports, plan, modules)?))
+        unsafe { self.link(&artifact.bytes().to_vec().into()) }
+    }
+
+    /// Maps the file: of its megabytes only what runs is copied, to where it runs.
+    fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
+        // SAFETY: who made the handle vouched that nobody writes to the file.
+        let mapped = unsafe { MmapOptions::new().len(code.len()).map(code.file()) }
+            .map_err(|error| EngineError::new(Phase::Load, format!("it cannot be mapped: {error}")))?;
+        // SAFETY: as for `load`.
+        unsafe { self.link(&Bytes::from_owner(mapped)) }
     }
 
     fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {

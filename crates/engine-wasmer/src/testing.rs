@@ -100,7 +100,7 @@ impl Running {
     /// # Errors
     /// What is wrong with it.
     pub fn start(wasm: &[u8], interface: &str, names: &[&str]) -> Result<Self, String> {
-        let code = compile::compile(wasm)?;
+        let code = compile::compile(wasm)?.into();
         // SAFETY: the line above made the code.
         let loaded = unsafe { compile::load(&code) }?;
         // SAFETY: as above. The types are looked at for as long as the test runs, so that they are leaked.

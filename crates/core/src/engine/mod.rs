@@ -92,12 +92,22 @@ impl CodeFile {
         &self.file
     }
 
+    /// Bytes of the code.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// A copy of the code.
     ///
     /// # Errors
     /// Those of reading; a file that became shorter is one.
     pub fn read(&self) -> io::Result<Artifact> {
-        let mut code = Vec::with_capacity(usize::try_from(self.bytes).unwrap_or(0));
+        let mut code = Vec::with_capacity(self.len());
         let mut file = &self.file;
         file.rewind()?;
         file.take(self.bytes).read_to_end(&mut code)?;

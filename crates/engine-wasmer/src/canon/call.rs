@@ -321,7 +321,8 @@ mod tests {
         imports
             .function_of("test:many/host@1.0.0", "sum", |_: &mut Host, values: Seventeen| Ok::<_, Trap>(sum(values)));
         let imports: &'static Imports = Box::leak(Box::new(imports));
-        let code = compile::compile(&wat::parse_str(COMPONENT).expect("the text is WebAssembly")).expect("it compiles");
+        let code =
+            compile::compile(&wat::parse_str(COMPONENT).expect("the text is WebAssembly")).expect("it compiles").into();
         // SAFETY: `compile` has just made the code.
         let compile::Loaded { engine, plan, modules } = unsafe { compile::load(&code) }.expect("it loads");
         let lowered = plan.trampolines.iter().map(|trampoline| match trampoline {
