@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    HotParameters,
     line::HotFault,
     module, samples,
     spec::{ABI_VERSION, HotSpec, Layout, refused},
@@ -44,6 +45,15 @@ const OUT_CTX: u32 = 64;
 const OUT_FRAMES: u32 = 72;
 const OUT_FLAGS: u32 = 76;
 
+/// Where parameters are.
+const PARAMETERS: u32 = 128;
+
+/// `flags` of init: there are parameters.
+const HAS_PARAMETERS: u32 = 1;
+
+/// `flags` of reset: there are new ones.
+const RESET_PARAMETERS: u32 = 4;
+
 /// Written where the guest writes its frames, so that one that writes nothing is noticed.
 const NO_FRAMES: u32 = u32::MAX;
 
@@ -63,6 +73,8 @@ pub struct Primed {
     ctx: u32,
     /// Where the host's page begins.
     page: u32,
+    /// Whether it was told where parameters are.
+    configurable: bool,
     /// What a block may use, for each of its frames.
     units_per_frame: i64,
     /// Set once the guest trapped; nothing in it is called again.
@@ -106,10 +118,11 @@ impl Primed {
             sample_rate: spec.sample_rate,
             ctx: 0,
             page: 0,
+            configurable: spec.parameters.is_some() && spec.exports.reset.is_some(),
             units_per_frame: 0,
             gone: false,
         };
-        primed.init()?;
+        primed.init(spec.parameters.as_ref())?;
         primed.measure(spec.exports.reset.is_some())?;
         Ok(primed)
     }
@@ -214,18 +227,37 @@ impl Primed {
         }
     }
 
+    /// Gives it other parameters, if it ever had any. As [`reset`](Self::reset) in everything else.
+    pub(super) fn configure(&mut self, parameters: &HotParameters) -> Result<(), HotFault> {
+        if !self.configurable {
+            return Ok(());
+        }
+        self.write_parameters(parameters);
+        self.reset(RESET_PARAMETERS)
+    }
+
+    fn write_parameters(&mut self, parameters: &HotParameters) {
+        let at = (self.page + PARAMETERS) as usize;
+        if let Some(room) = self.module.memory().get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            parameters.write(room);
+        }
+    }
+
     fn trapped(&mut self, trap: TrapKind) -> HotFault {
         self.gone = true;
         HotFault::Trap(trap)
     }
 
     /// Gives the host a page of its own, tells the guest about the stream and gets its context. // X09
-    fn init(&mut self) -> Result<()> {
+    fn init(&mut self, parameters: Option<&HotParameters>) -> Result<()> {
         let before =
             self.module.grow(1).ok_or_else(|| refused("its memory did not grow by the page the host needs"))?;
         // 32 bits address no memory that would not fit.
         self.page = before as u32;
-        let args = self.arguments();
+        if let Some(parameters) = parameters {
+            self.write_parameters(parameters);
+        }
+        let args = self.arguments(parameters.is_some());
         let at = self.page as usize;
         match self.module.memory().get_mut(at..at + args.len()) {
             Some(bytes) => bytes.copy_from_slice(&args),
@@ -248,7 +280,7 @@ impl Primed {
     }
 
     /// Plugin contract 5: 44 bytes, little-endian.
-    fn arguments(&self) -> [u8; 44] {
+    fn arguments(&self, parameters: bool) -> [u8; 44] {
         let layout = &self.layout;
         let role = match self.role {
             HotPathRole::DspTransform => 1,
@@ -268,8 +300,8 @@ impl Primed {
             layout.input,
             layout.output.unwrap_or(0),
             layout.bytes() as u32,
-            0,
-            0,
+            if parameters { HAS_PARAMETERS } else { 0 },
+            if parameters { self.page + PARAMETERS } else { 0 },
             0,
         ];
         let mut bytes = [0; 44];
