@@ -15,7 +15,9 @@ pub use stellatune_plugin_core::{
     manifest, package, registry,
     registry::BundledPackage,
     route::{RouteKey, Selector},
-    runtime::{Decoder, DecoderChoice, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir},
+    runtime::{
+        Decoder, DecoderChoice, Dsp, DspOptions, DspPath, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir,
+    },
     services::stream::Input,
     types, world,
 };

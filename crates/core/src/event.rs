@@ -63,6 +63,15 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// A hot-path module cannot be used, or failed: its plugin goes on through component calls.
+    HotPathUnused {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// Why, in words.
+        reason: String,
+    },
     /// A directory scan skipped an artifact of the old dynamic-library kind.
     ArtifactSkipped {
         /// Where it lies.

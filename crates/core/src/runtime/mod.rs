@@ -7,6 +7,7 @@
 mod builder;
 mod components;
 mod decoder;
+mod dsp;
 mod trim;
 
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
@@ -16,6 +17,7 @@ use tokio::sync::{broadcast, oneshot};
 
 pub use builder::{RuntimeBuilder, default_plugins_dir};
 pub use decoder::{Decoder, DecoderChoice, PcmBlock};
+pub use dsp::{Dsp, DspOptions, DspPath};
 
 use self::components::Components;
 use crate::{
