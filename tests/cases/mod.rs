@@ -7,6 +7,7 @@ mod contract;
 mod cuts;
 mod decode;
 mod ends;
+mod equalizer;
 mod exports;
 mod faults;
 mod formats;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Case> {
         hooks::cases(),
         guarded::cases(),
         hot::cases(),
+        equalizer::cases(),
         abi::cases(),
         strings::cases(),
         zoo::cases(),

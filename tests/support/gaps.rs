@@ -8,6 +8,9 @@ pub(crate) struct Gap {
 }
 
 pub(crate) const GAPS: &[Gap] = &[
+    hot("equalizer/hot-path/a-change-makes-no-click"),
+    hot("equalizer/hot-path/as-native"),
+    hot("equalizer/hot-path/chain"),
     hot("hot/another-thread"),
     hot("hot/any-length"),
     hot("hot/arguments"),
@@ -20,6 +23,7 @@ pub(crate) const GAPS: &[Gap] = &[
     hot("hot/in-place"),
     hot("hot/loops-elsewhere"),
     hot("hot/memory-grows"),
+    hot("hot/parameters"),
     hot("hot/recursion"),
     hot("hot/refuses"),
     hot("hot/regions"),

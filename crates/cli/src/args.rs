@@ -321,10 +321,11 @@ mod tests {
 
     #[test]
     fn a_stage_has_a_configuration_behind_the_first_equals_sign() {
-        let stage = |text: &str| text.parse::<DspStage>().map(|stage| (stage.dsp.to_string(), stage.config));
-        assert_eq!(stage("a.b:c"), Ok(("a.b:c".into(), None)));
-        assert_eq!(stage("a.b:c={\"x\":\"=:\"}"), Ok(("a.b:c".into(), Some("{\"x\":\"=:\"}".into()))));
-        assert_eq!(stage("a.b:c="), Ok(("a.b:c".into(), Some(String::new()))));
+        let stage = |text: &str| text.parse::<DspStage>();
+        for (text, config) in [("a.b:c", None), ("a.b:c={\"=\":1}", Some("{\"=\":1}")), ("a.b:c=", Some(""))] {
+            let stage = stage(text).expect("it has a plugin and a type");
+            assert_eq!((stage.dsp.to_string().as_str(), stage.config.as_deref()), ("a.b:c", config));
+        }
         stage("a.b").expect_err("there is no type");
         stage("={}").expect_err("there is nothing");
     }
