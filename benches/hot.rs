@@ -2,21 +2,20 @@
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod common;
+#[path = "hot/plain.rs"]
+mod plain;
 
 use std::{hint::black_box, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use common::hot::{BIQUAD, Cdylib, Dsp, GAIN, INPUT, OUTPUT, block};
 use cpu_time::ThreadTime;
 use criterion::{Criterion, Throughput};
 use stellatune_plugin_core::{
     engine::{HotExports, HotModule},
-    meter::{Form, meter},
+    meter::meter_block,
 };
 use stellatune_plugins::{Limits, engine, engines, hot::HotProcessor};
-
-/// Engines that run no hot-path modules yet (`tests/support/gaps.rs`).
-const WITHOUT: [&str; 1] = ["wasmer"];
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -40,16 +39,23 @@ fn measure(criterion: &mut Criterion, dsp: Dsp, frames: usize) -> Result<()> {
     group.bench_function("native", |bench| {
         bench.iter_custom(|times| cpu(times, || native.process(&input, &mut output)));
     });
-    #[cfg(feature = "wasmtime")]
-    {
-        let mut plain = plain::Plain::new(&dsp.wasm()?)?;
-        plain.process(&input, &mut output)?;
+    for engine in engines() {
+        let mut plain = plain::on(engine, &dsp.wasm()?)?;
+        copy_in(plain.memory(), &input);
+        plain.process(frames)?;
+        copy_out(plain.memory(), &mut output);
         ensure!(output == expected, "the module computes something else than the library");
-        group.bench_function("wasmtime/plain", |bench| {
-            bench.iter_custom(|times| cpu(times, || plain.process(&input, &mut output).expect("it did before")));
+        group.bench_function(format!("{engine}/plain"), |bench| {
+            let mut copied = || {
+                copy_in(plain.memory(), &input);
+                plain.process(frames).expect("it did before");
+                copy_out(plain.memory(), &mut output);
+            };
+            bench.iter_custom(|times| cpu(times, &mut copied));
         });
-    }
-    for engine in engines().iter().filter(|engine| !WITHOUT.contains(engine)) {
+        group.bench_function(format!("{engine}/plain-in-place"), |bench| {
+            bench.iter_custom(|times| cpu(times, || plain.process(frames).expect("it did before")));
+        });
         let mut metered = Metered::new(engine, &dsp.wasm()?)?;
         metered.process(&input, &mut output);
         ensure!(output == expected, "the module computes something else than the library");
@@ -97,14 +103,13 @@ impl Metered {
             reset: None,
             drop: None,
         };
-        Ok(Self(engine(Some(name))?.hot(&meter(wasm, Form::Trapping)?, &exports, &Limits::HOT)?))
+        Ok(Self(engine(Some(name))?.hot(&meter_block(wasm, &exports.process)?, &exports, &Limits::HOT)?))
     }
 
     fn process(&mut self, input: &[f32], output: &mut [f32]) {
         copy_in(self.0.memory(), input);
-        self.0.set_counter(1 << 30);
-        let code = self.0.process(0, (input.len() / 2) as u32, 8, 12);
-        assert_eq!(code, Ok(0));
+        let frames = (input.len() / 2) as u32;
+        assert_eq!(self.0.process(1 << 30, 0, frames, 8), Ok((0, frames.into())));
         copy_out(self.0.memory(), output);
     }
 }
@@ -117,40 +122,4 @@ fn copy_in(memory: &mut [u8], input: &[f32]) {
 fn copy_out(memory: &[u8], output: &mut [f32]) {
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(output);
     bytes.copy_from_slice(&memory[OUTPUT as usize..][..bytes.len()]);
-}
-
-/// What one would write by hand for one engine, with nothing that could stop the module.
-#[cfg(feature = "wasmtime")]
-mod plain {
-    use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};
-
-    use super::*;
-
-    pub(super) struct Plain {
-        store: Store<()>,
-        memory: Memory,
-        process: TypedFunc<(u32, u32, u32, u32), i32>,
-    }
-
-    impl Plain {
-        pub(super) fn new(wasm: &[u8]) -> Result<Self> {
-            let anyhow = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
-            let engine = Engine::default();
-            let module = Module::new(&engine, wasm).map_err(anyhow)?;
-            let mut store = Store::new(&engine, ());
-            let instance = Instance::new(&mut store, &module, &[]).map_err(anyhow)?;
-            let memory = instance.get_memory(&mut store, "memory").context("it exports a memory")?;
-            let process = instance.get_typed_func(&mut store, "st_hot_process").map_err(anyhow)?;
-            Ok(Self { store, memory, process })
-        }
-
-        pub(super) fn process(&mut self, input: &[f32], output: &mut [f32]) -> Result<()> {
-            copy_in(self.memory.data_mut(&mut self.store), input);
-            let frames = (input.len() / 2) as u32;
-            let code = self.process.call(&mut self.store, (0, frames, 8, 12));
-            ensure!(code.is_ok_and(|code| code == 0), "the module fails");
-            copy_out(self.memory.data(&self.store), output);
-            Ok(())
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 pub use stellatune_plugin_core::{
-    actor::Canceller,
+    actor::{Canceller, ComponentStats, Priority, Quantiles},
     check,
     engine::{Engine, EngineId, Guarantee},
     error::{Error, ErrorKind, PluginError, Result, Trap, TrapKind},
@@ -11,12 +11,14 @@ pub use stellatune_plugin_core::{
     host::{HostStream, Http, Services, Sidecars, Streams},
     hot, inspect,
     install::Installed,
+    lifecycle::RestartPolicy,
     limits::{Budget, Budgets, Limits},
     manifest, package, registry,
     registry::BundledPackage,
     route::{RouteKey, Selector},
     runtime::{
-        Decoder, DecoderChoice, Dsp, DspOptions, DspPath, PcmBlock, Runtime, RuntimeBuilder, default_plugins_dir,
+        Catalog, ConfigUpdate, Decoder, DecoderChoice, Dsp, DspOptions, DspPath, LyricsProvider, OpenedTrack, PcmBlock,
+        Runtime, RuntimeBuilder, Sink, default_plugins_dir,
     },
     services::stream::Input,
     types, world,

@@ -1,152 +1,36 @@
-//! A block on the hot path makes no allocation and no system call, on the engines that run it. // X14
-//!
-//! Allocations are counted by this test's allocator. System calls are forbidden to a process of its own by a seccomp
-//! filter, which kills it at the first one. A lock that has to wait is a system call too; one that is free cannot be seen from outside.
+//! A block on the hot path makes no allocation and no system call, on every engine. // X14
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    path::Path,
-    thread,
-};
+#[path = "support/quiet.rs"]
+#[allow(dead_code, reason = "the figures use the rest")]
+mod quiet;
 
-use stellatune_plugins::{
-    Limits, engine, engines,
-    hot::{HotProcessor, HotSink, HotSpec, Primed, RESET_SEEK},
-    types::{AudioSpec, BufferLayout, CoreModuleSpec, HotPathRole, SampleFormat},
-};
+use std::path::Path;
 
-const BLOCKS: usize = 500;
+use quiet::{Counting, Playing};
+use stellatune_plugins::engines;
 
-/// Engines that run no hot-path modules yet; `tests/support/gaps.rs` says why, and notices when one does.
-const WITHOUT: [&str; 1] = ["wasmer"];
-
-/// The engines that this is asked of.
-fn asked() -> Vec<&'static str> {
-    let (without, with): (Vec<_>, Vec<_>) = engines().iter().copied().partition(|engine| WITHOUT.contains(engine));
-    for engine in without {
-        println!("{engine}: not run: it runs no hot-path modules yet");
-    }
-    with
-}
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-}
-
-// SAFETY: the system's allocator does the work; counting touches a thread local that needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the rules of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: the caller keeps the rules of `dealloc`.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+const ROUNDS: usize = 500;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn primed(engine_name: &str, fixture: &str, role: HotPathRole) -> Primed {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wat-hot").join(fixture);
-    let wasm = wat::parse_file(path).expect("the fixture is WebAssembly");
-    let dsp = role == HotPathRole::DspTransform;
-    let spec = CoreModuleSpec {
-        role,
-        wasm_rel_path: "hot.wasm".into(),
-        abi_version: 1,
-        memory_export: "memory".into(),
-        init_export: "st_hot_init".into(),
-        process_export: "st_hot_process".into(),
-        reset_export: (fixture == "biquad.wat").then(|| "st_hot_reset".into()),
-        drop_export: None,
-        buffer: BufferLayout {
-            in_offset: 1024,
-            out_offset: dsp.then_some(66_560),
-            max_frames: 1024,
-            channels: 2,
-            sample_format: SampleFormat::F32le,
-            interleaved: true,
-        },
-    };
-    let engine = engine(Some(engine_name)).expect("an engine compiled in starts");
-    let spec = HotSpec::new(spec, AudioSpec { sample_rate: 48_000, channels: 2 }).expect("it keeps the rules");
-    Primed::new(&*engine, &wasm, &spec, &Limits::HOT).expect("the fixture primes")
-}
-
-/// Everything an audio thread does in its blocks, with a replacement under way and a module that leaves.
-struct Playing {
-    processor: HotProcessor,
-    sink: HotSink,
-    input: Vec<f32>,
-    output: Vec<f32>,
-}
-
-impl Playing {
-    fn new(engine: &str) -> Self {
-        let dsp = |fixture| primed(engine, fixture, HotPathRole::DspTransform);
-        let (processor, mut control) = HotProcessor::new(dsp("biquad.wat")).expect("it is a DSP");
-        control.replace(dsp("biquad.wat")).expect("there is room");
-        // Its other half goes elsewhere; what leaves the line stays in the queue.
-        let (sink, _) = HotSink::new(primed(engine, "gain.wat", HotPathRole::OutputSink)).expect("it is a sink");
-        let input: Vec<f32> = (0..3000).map(|place| (place % 100) as f32 / 100.0).collect();
-        Self { processor, sink, output: vec![0.0; input.len()], input }
-    }
-
-    /// What a thread does before it plays.
-    fn prepare(&self) {
-        self.processor.prepare_thread();
-    }
-
-    fn play(&mut self) {
-        for block in 0..BLOCKS {
-            let outcome = self.processor.process(&self.input, &mut self.output);
-            assert!(outcome.wet);
-            let mut inside = self.processor.block(512);
-            inside.input().copy_from_slice(&self.input[..1024]);
-            assert!(inside.process().1.wet);
-            assert_eq!(self.sink.write(&self.input[..128]).frames, 64);
-            if block % 10 == 0 {
-                self.processor.reset(RESET_SEEK);
-            }
-        }
-    }
+fn playing(engine: &str) -> Playing {
+    Playing::new(Path::new(env!("CARGO_MANIFEST_DIR")), engine)
 }
 
 #[test]
 fn blocks_allocate_nothing() {
-    for engine in asked() {
-        let mut playing = Playing::new(engine);
-        let (before, after, noticed) = thread::spawn(move || {
-            playing.prepare();
-            let before = ALLOCATIONS.get();
-            playing.play();
-            let after = ALLOCATIONS.get();
-            drop(std::hint::black_box(Box::new(after)));
-            (before, after, ALLOCATIONS.get())
-        })
-        .join()
-        .expect("it plays");
-        assert_eq!(after - before, 0, "{engine}: allocations in {BLOCKS} rounds");
-        assert_eq!(noticed - after, 2, "the allocator counts");
+    let before = quiet::allocations();
+    drop(std::hint::black_box(Box::new(before)));
+    assert_eq!(quiet::allocations() - before, 2, "the allocator counts");
+    for engine in engines() {
+        assert_eq!(quiet::allocations_of(playing(engine), ROUNDS), 0, "{engine}: allocations in {ROUNDS} rounds");
     }
 }
 
 #[cfg(target_os = "linux")]
 mod system_calls {
     use std::{
-        io,
         os::unix::process::ExitStatusExt,
         process::{Command, ExitStatus},
     };
@@ -156,54 +40,11 @@ mod system_calls {
     const ENGINE: &str = "STELLATUNE_HOT_QUIET_ENGINE";
     const BREAK: &str = "STELLATUNE_HOT_QUIET_BREAK";
 
-    /// What a process without seccomp answers with.
-    const NOT_RUN: i32 = 77;
-
-    /// Lets this thread end the process and nothing else: any other system call kills it.
-    fn forbid() -> io::Result<()> {
-        // Load the number; two that end are allowed (skip to the last), all else kills.
-        let load = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
-        let allow_if = |number: libc::c_long, jt| libc::sock_filter { code: 0x15, jt, jf: 0, k: number as u32 };
-        let answer = |k| libc::sock_filter { code: 0x06, jt: 0, jf: 0, k };
-        let mut filter = [
-            load,
-            allow_if(libc::SYS_exit_group, 1),
-            answer(libc::SECCOMP_RET_KILL_PROCESS),
-            answer(libc::SECCOMP_RET_ALLOW),
-        ];
-        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-        // SAFETY: neither call keeps the pointer to the program, which is well-formed.
-        let answers = unsafe {
-            [
-                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-                libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0),
-            ]
-        };
-        if answers == [0, 0] { Ok(()) } else { Err(io::Error::last_os_error()) }
-    }
-
-    fn end(code: i32) -> ! {
-        // SAFETY: ends the process; what is left behind is nobody's.
-        unsafe { libc::_exit(code) }
-    }
-
     /// The process of its own: nothing, unless this test started it.
     #[test]
     fn child() {
         let Ok(engine) = std::env::var(ENGINE) else { return };
-        let breaks = std::env::var_os(BREAK).is_some();
-        let mut playing = Playing::new(&engine);
-        playing.prepare();
-        if let Err(error) = forbid() {
-            eprintln!("{error}");
-            end(NOT_RUN);
-        }
-        playing.play();
-        if breaks {
-            // SAFETY: it has no arguments and changes nothing.
-            unsafe { libc::getppid() };
-        }
-        end(0)
+        quiet::system_calls::play(playing(&engine), ROUNDS, std::env::var_os(BREAK).is_some())
     }
 
     fn run(engine: &str, breaks: bool) -> ExitStatus {
@@ -217,9 +58,9 @@ mod system_calls {
 
     #[test]
     fn blocks_make_no_system_call() {
-        for engine in asked() {
+        for engine in engines() {
             let status = run(engine, false);
-            if status.code() == Some(NOT_RUN) {
+            if status.code() == Some(quiet::system_calls::NOT_RUN) {
                 println!("not run: this system allows no seccomp filter");
                 return;
             }

@@ -17,8 +17,11 @@ mod hostile;
 mod hot;
 mod imports;
 mod input;
+mod lifecycle;
 mod load;
 mod metadata;
+mod panics;
+mod places;
 mod promises;
 mod runtime;
 mod seek;
@@ -43,6 +46,8 @@ pub(crate) fn all() -> Vec<Case> {
         sessions::cases(),
         cancel::cases(),
         faults::cases(),
+        places::cases(),
+        panics::cases(),
         hooks::cases(),
         guarded::cases(),
         hot::cases(),
@@ -62,6 +67,7 @@ pub(crate) fn all() -> Vec<Case> {
         cuts::cases(),
         promises::cases(),
         runtime::cases(),
+        lifecycle::cases(),
         store::cases(),
     ];
     groups.into_iter().flatten().collect()

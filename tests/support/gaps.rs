@@ -7,44 +7,7 @@ pub(crate) struct Gap {
     pub(crate) reason: &'static str,
 }
 
-pub(crate) const GAPS: &[Gap] = &[
-    hot("equalizer/hot-path/a-change-makes-no-click"),
-    hot("equalizer/hot-path/as-native"),
-    hot("equalizer/hot-path/chain"),
-    hot("hot/another-thread"),
-    hot("hot/any-length"),
-    hot("hot/arguments"),
-    hot("hot/biquad"),
-    hot("hot/context-zero"),
-    hot("hot/dry-copy"),
-    hot("hot/formats"),
-    hot("hot/gain"),
-    hot("hot/gain-simd"),
-    hot("hot/in-place"),
-    hot("hot/loops-elsewhere"),
-    hot("hot/memory-grows"),
-    hot("hot/parameters"),
-    hot("hot/recursion"),
-    hot("hot/refuses"),
-    hot("hot/regions"),
-    hot("hot/replaced"),
-    hot("hot/resets"),
-    hot("hot/sink"),
-    hot("hot/slow"),
-    hot("hot/soft-errors"),
-    hot("hot/strikes"),
-    hot("hot/trap"),
-    hot("hot/wild-output"),
-    hot("hot/wrong-frames"),
-];
-
-const fn hot(case: &'static str) -> Gap {
-    Gap {
-        engine: "wasmer",
-        case,
-        reason: "hot-path modules are not run on this engine yet: its plugins use component calls",
-    }
-}
+pub(crate) const GAPS: &[Gap] = &[];
 
 /// A case that an engine keeps, but with another transcript than the first engine's.
 pub(crate) const DIFFERENCES: &[Gap] = &[Gap {

@@ -75,7 +75,8 @@ impl Guest {
         Self::start(subject, name, &*subject.made(name, make), options)
     }
 
-    fn start(subject: &Subject, name: &str, program: &dyn Program, options: Options) -> Result<Self, Trap> {
+    /// Starts an instance of any program.
+    pub(crate) fn start(subject: &Subject, name: &str, program: &dyn Program, options: Options) -> Result<Self, Trap> {
         let record = subject.record(name);
         let (control, token) = (Arc::<CallControl>::default(), CancelToken::default());
         let log = Log { record: record.clone(), lines: Arc::default() };

@@ -7,7 +7,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use stellatune_plugins::{Decoder, DecoderChoice, Engine, Input, PcmBlock, Result, Runtime, RuntimeBuilder};
+use stellatune_plugins::{
+    Decoder, DecoderChoice, Engine, Input, PcmBlock, RestartPolicy, Result, Runtime, RuntimeBuilder,
+};
 use tempfile::TempDir;
 
 use super::{Subject, fixture};
@@ -140,7 +142,9 @@ impl Home {
     }
 
     pub(crate) fn builder(&self, engine: Arc<dyn Engine>) -> RuntimeBuilder {
-        Runtime::builder(engine).plugins_dir(self.plugins()).cache_dir(self.cache())
+        // Guests crash on purpose here, again and again.
+        let restarts = RestartPolicy::immediate();
+        Runtime::builder(engine).plugins_dir(self.plugins()).cache_dir(self.cache()).restarts(restarts)
     }
 }
 

@@ -28,6 +28,7 @@ const CORE: &[&[&str]] = &[
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("error", "limits"),
     ("event", "error"),
+    ("event", "types"),
     ("control", "error"),
     ("control", "limits"),
     ("table", "error"),

@@ -11,6 +11,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
 
+/// Row B15 counts what its blocks allocate.
+#[global_allocator]
+static ALLOCATOR: figures::quiet::Counting = figures::quiet::Counting;
+
 const USAGE: &str = "usage: cargo xtask <chore>
   fixtures [--all] [NAME]...   build the committed guests whose sources have moved on, or all of them
   fixtures --check             fail if a committed guest does not belong to its sources
@@ -37,6 +41,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match chore.as_str() {
         "fixtures" => fixtures::run(root, rest),
         "figures" => figures::run(rest),
+        figures::quiet::CHILD => figures::quiet::child(rest),
         "scaffold" => scaffold::run(root, rest),
         "schema" => schema::run(root, rest),
         "layers" => layers::check(root).map_err(anyhow::Error::msg),

@@ -127,6 +127,9 @@ pub(crate) enum StoreCommand {
     /// Enables a plugin, also one that failed
     #[command(after_help = "Example:\n  stellatune plugin enable org.example.my-plugin")]
     Enable(Id),
+    /// Tells what plugins did in the last run that used any: calls, crashes, times
+    #[command(after_help = "Example:\n  stellatune plugin stats")]
+    Stats,
     /// Disables a plugin without removing it
     #[command(after_help = "Example:\n  stellatune plugin disable org.example.my-plugin")]
     Disable(Id),

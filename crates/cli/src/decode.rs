@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 use stellatune_plugins::{
-    Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime,
+    ComponentStats, Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime,
     types::{AudioSpec, DecoderInfo},
 };
 
@@ -17,6 +17,7 @@ use crate::{
     dsp::{Chain, StageStats},
     interrupt::Interrupt,
     output::{Output, unwritable},
+    plugin,
     progress::{Progress, clock},
     wav::WavWriter,
 };
@@ -61,7 +62,7 @@ pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: boo
         seconds,
         wall_seconds: wall.as_secs_f64(),
         realtime_factor: seconds / wall.as_secs_f64(),
-        stats: args.stats.then(|| clocks.stats(audio.frames, chain.stats())),
+        stats: args.stats.then(|| clocks.stats(audio.frames, chain.stats(), runtime.stats())),
         plugin_version: version(runtime, route.plugin_id.as_str()),
         bytes: audio.bytes,
     })
@@ -174,8 +175,9 @@ impl Clocks {
         result
     }
 
-    fn stats(&self, frames: u64, dsp: Vec<StageStats>) -> Stats {
+    fn stats(&self, frames: u64, dsp: Vec<StageStats>, plugins: Vec<ComponentStats>) -> Stats {
         Stats {
+            plugins: plugin::Stats(plugins),
             open_seconds: self.open.as_secs_f64(),
             first_audio_seconds: self.first_audio.unwrap_or(self.open).as_secs_f64(),
             read_seconds: self.read.as_secs_f64(),
@@ -239,6 +241,8 @@ struct Stats {
     frames_per_read: f64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     dsp: Vec<StageStats>,
+    /// What the plugins did.
+    plugins: plugin::Stats,
 }
 
 impl fmt::Display for Decoded {
@@ -269,6 +273,7 @@ impl fmt::Display for Decoded {
             }
             writeln!(f, "  write   {:.3} s", stats.write_seconds)?;
         }
-        writeln!(f, "output    {}, {:.1} MB, 32-bit float WAV", self.output, self.bytes as f64 / 1e6)
+        writeln!(f, "output    {}, {:.1} MB, 32-bit float WAV", self.output, self.bytes as f64 / 1e6)?;
+        self.stats.as_ref().map_or(Ok(()), |stats| write!(f, "\n{}", stats.plugins))
     }
 }

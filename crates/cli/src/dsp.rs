@@ -50,7 +50,7 @@ impl Chain {
             let began = Instant::now();
             let processed = interrupt.guard(dsp.process(samples)).await;
             *wall += began.elapsed();
-            *frames += samples.len() as u64 / u64::from(dsp.stream().channels);
+            *frames += samples.len() as u64 / u64::from(dsp.spec().channels);
             processed.map_err(|error| explain(error, &dsp.route().to_string()))?;
         }
         Ok(())
@@ -69,7 +69,7 @@ impl Chain {
 
 impl Stage {
     fn stats(&self) -> StageStats {
-        let seconds = self.frames as f64 / f64::from(self.dsp.stream().sample_rate);
+        let seconds = self.frames as f64 / f64::from(self.dsp.spec().sample_rate);
         let wall = self.wall.as_secs_f64();
         let (path, reason) = match self.dsp.path() {
             DspPath::Hot => ("hot", None),

@@ -88,6 +88,7 @@ async fn store(runtime: &Runtime, command: &StoreCommand, json: bool) -> Result<
         StoreCommand::Install { artifact } => print(&plugin::install(runtime, artifact).await?, json),
         StoreCommand::List => print(&plugin::list(runtime), json),
         StoreCommand::Show { plugin } => print(&plugin::show(runtime, plugin)?, json),
+        StoreCommand::Stats => print(&plugin::stats(runtime)?, json),
         StoreCommand::Uninstall(id) => print(&plugin::uninstall(runtime, &id.id).await?, json),
         StoreCommand::Enable(id) => print(&plugin::enable(runtime, &id.id).await?, json),
         StoreCommand::Disable(id) => print(&plugin::disable(runtime, &id.id).await?, json),
@@ -103,6 +104,9 @@ async fn with_runtime(globals: &Globals, act: impl AsyncFnOnce(&Runtime) -> Resu
     }
     let runtime = builder.build()?;
     let answer = act(&runtime).await;
+    if let Err(error) = runtime.save_stats().await {
+        tracing::debug!("what plugins did is not kept: {error}");
+    }
     runtime.shutdown().await;
     answer
 }

@@ -2,6 +2,7 @@
 
 mod listed;
 mod shown;
+mod stats;
 
 use std::{fmt, path::Path};
 
@@ -14,6 +15,7 @@ use stellatune_plugins::{
 
 pub(crate) use listed::Listed;
 pub(crate) use shown::{Shown, size};
+pub(crate) use stats::Stats;
 
 use crate::author::Scratch;
 
@@ -49,6 +51,14 @@ pub(crate) fn show(runtime: &Runtime, plugin: &str) -> Result<Shown> {
     let look = || Inspected::artifact(&scratch.artifact(path)?, &scratch.staging()?);
     let inspected = look().map_err(|error| error.during("show"))?;
     Ok(Shown::artifact(path.display().to_string(), &inspected))
+}
+
+/// What plugins did in the last run.
+///
+/// # Errors
+/// `not_found` where there was none.
+pub(crate) fn stats(runtime: &Runtime) -> Result<Stats> {
+    Ok(Stats(runtime.last_stats()?))
 }
 
 /// Removes an installed plugin.

@@ -170,6 +170,15 @@ impl CallControl {
         self.ring();
     }
 
+    /// Cuts the call in flight, whoever owns it; without one, does nothing to later calls.
+    pub fn cut(&self) {
+        let call = self.call.lock();
+        if let Some(call) = &*call {
+            call.token.0.store(true, Ordering::Release);
+            self.bell.notify_all();
+        }
+    }
+
     /// Cuts the call in flight and every later one: the instance is being torn down.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::error::Trap;
+use crate::{error::Trap, types::DisableReason};
 
 /// Something happened to a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,15 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// An instance ended as it was told to: its `on-disable` succeeded.
+    Ended {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// What it was told.
+        reason: DisableReason,
+    },
     /// `on-disable` failed or was cut; teardown went on.
     DisableFailed {
         /// The package's id.
@@ -63,6 +72,22 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The files of a component in use were replaced: new sessions go to what is there now, open ones may finish.
+    Reloaded {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+    },
+    /// Nothing of a component runs any more.
+    Unloaded {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// What its instances were told.
+        reason: DisableReason,
+    },
     /// A hot-path module cannot be used, or failed: its plugin goes on through component calls.
     HotPathUnused {
         /// The package's id.
@@ -71,6 +96,13 @@ pub enum Event {
         component_id: String,
         /// Why, in words.
         reason: String,
+    },
+    /// Instances of a component did not end in time. They end when what holds them lets go.
+    LeftBehind {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
     },
     /// A directory scan skipped an artifact of the old dynamic-library kind.
     ArtifactSkipped {

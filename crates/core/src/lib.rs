@@ -34,11 +34,13 @@ pub mod install;
 pub mod registry;
 
 pub mod check;
+pub mod lifecycle;
 pub mod route;
 
 pub mod actor;
 pub mod hot;
 
+mod config;
 mod schedule;
 
 pub mod runtime;

@@ -135,8 +135,22 @@ pub const SAMPLE_RATES: RangeInclusive<u32> = 1..=768_000;
 /// Channels a stream may have: third-order ambisonics has 16.
 pub const CHANNELS: RangeInclusive<u16> = 1..=64;
 
+/// Time of a processor that compiling a component may take. What passes the checks of `world` and is found in real plugins
+/// takes seconds at most; the rest is a bomb. // B8
+pub const COMPILE: Duration = Duration::from_secs(10);
+
+/// Bytes of an ability's settings. Real ones have a thousand.
+pub const CONFIG_BYTES: usize = 64 * 1024;
+
 /// Bytes of an error text that is kept from a guest.
 pub const ERROR_TEXT_BYTES: usize = 4 * 1024;
+
+/// Calls of one plugin that wait or run at once, over all of its instances; more are answered `busy`. A player with an
+/// analyser and a scan has some ten.
+pub const PLUGIN_CALLS: usize = 256;
+
+/// Instances one component may have, whatever its manifest asks for: each may take a thread.
+pub const INSTANCES: usize = 16;
 
 /// Linear memories of one component. Each reserves gigabytes of address space; toolchains emit one or two.
 pub const MEMORIES: u32 = 8;

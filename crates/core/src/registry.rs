@@ -10,6 +10,7 @@ use std::{
     io::Read,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::OFlags;
@@ -32,9 +33,9 @@ pub struct BundledPackage {
 }
 
 /// The plugins at one moment, by id. An installed one hides a bundled one of the same id.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    plugins: BTreeMap<String, Plugin>,
+    plugins: BTreeMap<String, Arc<Plugin>>,
     dynamic_libraries: Vec<DynamicLibrary>,
 }
 
@@ -81,7 +82,7 @@ impl Status {
 }
 
 /// A plugin as it is in the store or in the application.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plugin {
     id: String,
     origin: Origin,
@@ -111,7 +112,7 @@ impl Snapshot {
         let mut plugins = BTreeMap::new();
         for package in bundled {
             let plugin = Plugin::bundled(*package, store);
-            plugins.insert(plugin.id.clone(), plugin);
+            plugins.insert(plugin.id.clone(), Arc::new(plugin));
         }
         let mut claimed: BTreeMap<String, PathBuf> = BTreeMap::new();
         for entry in install::entries(store.layout())? {
@@ -122,7 +123,7 @@ impl Snapshot {
             }
             claimed.insert(entry.id.clone(), entry.path.clone());
             let plugin = Plugin::installed(entry, store);
-            plugins.insert(plugin.id.clone(), plugin);
+            plugins.insert(plugin.id.clone(), Arc::new(plugin));
         }
         let dynamic_libraries = install::dynamic_libraries(store.layout())
             .into_iter()
@@ -133,12 +134,21 @@ impl Snapshot {
 
     /// Every plugin, by id.
     pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
-        self.plugins.values()
+        self.plugins.values().map(|plugin| &**plugin)
     }
 
     /// The plugin of that id.
     pub fn plugin(&self, id: &str) -> Option<&Plugin> {
-        self.plugins.get(id)
+        self.plugins.get(id).map(|plugin| &**plugin)
+    }
+
+    /// The same plugins, with a component that failed meanwhile.
+    pub(crate) fn with_failure(&self, plugin: &str, component: &ComponentId, reason: &str) -> Self {
+        let mut after = self.clone();
+        if let Some(plugin) = after.plugins.get_mut(plugin) {
+            Arc::make_mut(plugin).remembered.set_failure(component.as_str(), reason);
+        }
+        after
     }
 
     /// Directories of the store that hold plugins of the old kind.

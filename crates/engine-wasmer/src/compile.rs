@@ -96,7 +96,7 @@ pub(crate) fn configuration() -> String {
 }
 
 /// An engine that compiles. Its code is dropped with it.
-fn compiler() -> Engine {
+pub(crate) fn compiler() -> Engine {
     let mut config = Cranelift::default();
     config.push_middleware(Arc::new(OpenTables));
     EngineBuilder::new(config).set_features(Some(proposals())).engine().into()

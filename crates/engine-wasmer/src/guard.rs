@@ -31,7 +31,7 @@ use wasmer::{
     },
 };
 
-use crate::component::plan::Plan;
+use crate::component::plan::{DeclaredTables, Plan};
 
 /// Bytes of stack that guest code may use. It runs on a stack of its own, so that any thread may call guests.
 const WASM_STACK: usize = 512 * 1024;
@@ -42,11 +42,30 @@ const WORK: i64 = 1_000_000;
 /// What a fixed function table's maximum is in compiled code ([`crate::compile`]): it tells such tables apart.
 pub(crate) const FIXED: u32 = u32::MAX - 1;
 
-/// A store of its own for one instance of a component, under `limits` from its first instruction on.
-pub(crate) fn store(engine: &Engine, plan: &Plan, limits: &Limits) -> Store {
+/// A store of its own for one instance of a component, under `limits` from its first instruction on, and what tells of the
+/// memory in it.
+pub(crate) fn store(engine: &Engine, plan: &Plan, limits: &Limits) -> (Store, Held) {
+    let (engine, held) = confined(engine, plan.declared_tables(), limits);
+    (Store::new(engine), held)
+}
+
+/// `engine` for one store, which is under `limits`, and what tells of the memory in it.
+pub(crate) fn confined(engine: &Engine, tables: DeclaredTables, limits: &Limits) -> (Engine, Held) {
     let mut engine = engine.clone();
-    engine.set_tunables(Confined::new(BaseTunables::for_target(engine.target()), plan, limits));
-    Store::new(engine)
+    let confined = Confined::new(BaseTunables::for_target(engine.target()), tables, limits);
+    let held = Held(Arc::clone(&confined.memory));
+    engine.set_tunables(confined);
+    (engine, held)
+}
+
+/// The memory that a store holds.
+pub(crate) struct Held(Arc<Account>);
+
+impl Held {
+    /// Bytes of all memories.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed) * PAGE
+    }
 }
 
 /// Runs guest code. Whatever ends it, a panic of the host included, comes back as a trap.
@@ -118,8 +137,7 @@ impl Account {
 }
 
 impl Confined {
-    fn new(base: BaseTunables, plan: &Plan, limits: &Limits) -> Self {
-        let declared = plan.declared_tables();
+    fn new(base: BaseTunables, declared: DeclaredTables, limits: &Limits) -> Self {
         let most_elements = limits.table_elements as u64;
         let left = most_elements.saturating_sub(declared.elements);
         Self {
@@ -285,6 +303,10 @@ pub(crate) fn trap(error: &RuntimeError) -> Trap {
 pub(crate) fn not_instantiated(error: InstantiationError) -> Trap {
     match error {
         InstantiationError::Start(error) | InstantiationError::Link(LinkError::Trap(error)) => trap(&error),
+        // What the system refuses is no fault of the guest's. // R04
+        InstantiationError::Link(LinkError::Resource(text)) if text.contains("(os error ") => {
+            Trap::new(TrapKind::Host, text)
+        }
         InstantiationError::Link(LinkError::Resource(text)) => Trap::new(TrapKind::Memory, text),
         other => Trap::new(TrapKind::Host, other.to_string()),
     }
@@ -345,7 +367,7 @@ mod tests {
         let instantiate = |module| Step::Instantiate { module, arguments: Vec::new() };
         plan.steps = vec![instantiate(0), instantiate(1)];
         let limits = Limits { table_elements: 100, ..Limits::AUDIO };
-        let confined = Confined::new(BaseTunables::for_target(&Target::default()), &plan, &limits);
+        let confined = Confined::new(BaseTunables::for_target(&Target::default()), plan.declared_tables(), &limits);
         let maximum = |minimum, maximum| {
             confined.take_table(&TableType::new(Type::FuncRef, minimum, maximum)).map(|ty| ty.maximum)
         };

@@ -22,7 +22,7 @@ use crate::{
     canon::{Borrow, Export, Kind, Lift, Lower, Own, Parameters, Resource, Results, Shape},
     component::link::Component,
     exports::Exports,
-    guard,
+    guard::{self, Held},
     program::State,
 };
 
@@ -36,6 +36,7 @@ pub(crate) struct Guest {
     objects: Table<Object>,
     /// What ended the guest, once something has.
     gone: Option<Trap>,
+    memory: Held,
     env: FunctionEnv<State>,
     store: Store,
 }
@@ -71,8 +72,9 @@ impl Guest {
         component: Arc<Component>,
         exports: Exports,
         limits: &Limits,
+        memory: Held,
     ) -> Self {
-        Self { exports, component, objects: Table::new(limits.handles), gone: None, env, store }
+        Self { exports, component, objects: Table::new(limits.handles), gone: None, memory, env, store }
     }
 
     /// Enters the guest, unless it is gone.
@@ -142,6 +144,10 @@ macro_rules! tail {
 impl Instance for Guest {
     fn host(&mut self) -> &mut Host {
         &mut self.env.as_mut(&mut self.store).host
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.memory.bytes()
     }
 
     fn enable(&mut self) -> CallResult<()> {

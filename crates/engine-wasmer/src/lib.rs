@@ -4,7 +4,8 @@
 //! crate offers. Not here: any policy, such as deadlines, limits, grants and restarts (core).
 //!
 //! `compile` makes and reads compiled code, `program` links and starts, `exports` finds what is exported, `guest` calls
-//! in, `imports` calls out, `guard` limits and cuts; `component` instantiates components, `canon` passes values.
+//! in, `imports` calls out, `guard` limits and cuts, `hot` runs hot-path modules; `component` instantiates components, `canon` passes
+//! values.
 
 mod canon;
 mod compile;
@@ -12,6 +13,7 @@ mod component;
 mod exports;
 mod guard;
 mod guest;
+mod hot;
 mod imports;
 mod program;
 #[cfg(feature = "testing")]
@@ -24,7 +26,10 @@ use std::{
 
 use imports::Imports;
 use program::Linked;
-use stellatune_plugin_core::engine::{Artifact, Engine, EngineError, EngineId, Guarantee, Phase, Program};
+use stellatune_plugin_core::{
+    engine::{Artifact, Engine, EngineError, EngineId, Guarantee, HotExports, HotModule, Phase, Program},
+    limits::Limits,
+};
 
 /// The version of Wasmer this crate is made for; its manifest pins it.
 const VERSION: &str = "7.3.0";
@@ -78,6 +83,10 @@ impl Engine for WasmerEngine {
         let loaded = unsafe { compile::load(artifact.bytes()) };
         let compile::Loaded { engine, plan, modules } = loaded.map_err(|text| EngineError::new(Phase::Load, text))?;
         Ok(Arc::new(Linked::new(engine, &self.0.imports, plan, modules)?))
+    }
+
+    fn hot(&self, wasm: &[u8], exports: &HotExports, limits: &Limits) -> Result<Box<dyn HotModule>, EngineError> {
+        hot::start(wasm, exports, limits)
     }
 
     fn guarantees(&self) -> &'static [Guarantee] {

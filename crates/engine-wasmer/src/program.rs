@@ -97,13 +97,13 @@ impl Linked {
 
 impl Program for Linked {
     fn start(&self, host: Host, limits: &Limits, control: Arc<CallControl>) -> Result<Box<dyn Instance>, Trap> {
-        let mut store = guard::store(&self.engine, &self.component.plan, limits);
+        let (mut store, memory) = guard::store(&self.engine, &self.component.plan, limits);
         let env = FunctionEnv::new(&mut store, State::new(host, &self.component.plan, limits));
         let exports = guard::run(|| {
             let meter = Meter::new(&mut store, control);
             let mut builder = Builder::run(&self.component, &mut store, &env, &meter, limits)?;
             Exports::new(&self.exports, &mut builder, &mut store)
         })?;
-        Ok(Box::new(Guest::new(store, env, Arc::clone(&self.component), exports, limits)))
+        Ok(Box::new(Guest::new(store, env, Arc::clone(&self.component), exports, limits, memory)))
     }
 }

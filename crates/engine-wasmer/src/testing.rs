@@ -76,7 +76,7 @@ impl Running {
         });
         let control = Arc::<CallControl>::default();
         let host = Host::new(Services::default(), &Limits::AUDIO, Arc::clone(&control), Box::new(Silent));
-        let mut store = guard::store(&loaded.engine, plan, &Limits::AUDIO);
+        let (mut store, _) = guard::store(&loaded.engine, plan, &Limits::AUDIO);
         let env = FunctionEnv::new(&mut store, State::new(host, plan, &Limits::AUDIO));
         let functions = {
             let token = CancelToken::default();

@@ -167,6 +167,11 @@ impl Limiter {
             instances: limits.core_instances,
         }
     }
+
+    /// Bytes of all memories.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory.used
+    }
 }
 
 impl ResourceLimiter for Limiter {
@@ -230,8 +235,8 @@ fn kind(code: Code) -> TrapKind {
     }
 }
 
-/// Wasmtime reports breaches of the canonical ABI and of its limits as texts only; the limits are told by theirs,
-/// which the tests of this crate pin to its exact version.
+/// Wasmtime reports breaches of the canonical ABI, of its limits, and what the system refuses as texts only; the latter two
+/// are told by theirs, which tests pin to its exact version.
 fn without_code(error: &Error) -> Trap {
     const LIMITS: [&str; 5] = [
         "fuel allocated for hostcalls has been exhausted",
@@ -240,9 +245,16 @@ fn without_code(error: &Error) -> Trap {
         "exceeds table limits",
         "resource limit exceeded",
     ];
+    // No fault of the guest's: descriptors or address space are used up. // R04
+    const SYSTEM: [&str; 2] = ["(os error ", "cannot create a memfd"];
     let text = format!("{error:#}");
-    let limit = LIMITS.iter().any(|limit| text.contains(limit));
-    Trap::new(if limit { TrapKind::Memory } else { TrapKind::Abi }, text)
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let kind = match () {
+        () if says(&LIMITS) => TrapKind::Memory,
+        () if says(&SYSTEM) => TrapKind::Host,
+        () => TrapKind::Abi,
+    };
+    Trap::new(kind, text)
 }
 
 #[cfg(test)]

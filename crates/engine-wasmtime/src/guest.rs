@@ -128,6 +128,10 @@ impl Instance for Guest {
         &mut self.store.data_mut().host
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.store.data().limiter.memory_bytes()
+    }
+
     fn enable(&mut self) -> CallResult<()> {
         self.call(|exports, store| exports.lifecycle.call_on_enable(store))
     }

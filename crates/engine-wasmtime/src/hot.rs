@@ -1,7 +1,7 @@
 //! Hot-path modules: core modules on an engine of their own, without epochs, since a module is metered already and
 //! epochs cost tight loops much (docs/performance.md).
 
-use std::sync::OnceLock;
+use std::{ptr::NonNull, sync::OnceLock};
 
 use stellatune_plugin_core::{
     engine::{EngineError, HotExports, HotModule, Phase},
@@ -22,19 +22,30 @@ fn engine() -> Result<&'static Engine, EngineError> {
     let engine = ENGINE.get_or_init(|| {
         let mut config = crate::config();
         config.epoch_interruption(false).max_wasm_stack(STACK);
+        // X06: what `Hot` knows of a memory's place stays true.
+        config.memory_may_move(false);
         config.wasm_component_model(false);
         Engine::new(&config).map_err(|error| format!("{error:#}"))
     });
     engine.as_ref().map_err(|error| EngineError::new(Phase::Load, error.as_str()))
 }
 
+/// Where a module's memory is.
+#[derive(Clone, Copy)]
+struct Place(NonNull<[u8]>);
+
+// SAFETY: it is of the module it lies in, and goes with it.
+unsafe impl Send for Place {}
+
 /// A module that runs, its exports resolved.
 struct Hot {
     store: Store<Limiter>,
     memory: Memory,
+    /// Where `memory` is, as long as it was when it last grew by `grow`: looking for it takes as long as all else around a small block.
+    place: Place,
     counter: Global,
     init: TypedFunc<(u32, u32), i32>,
-    process: TypedFunc<(u32, u32, u32, u32), i32>,
+    process: TypedFunc<(i64, u32, u32, u32), (i32, u64)>,
     reset: Option<TypedFunc<(u32, u32), i32>>,
     drop: Option<TypedFunc<u32, ()>>,
 }
@@ -55,9 +66,10 @@ pub(crate) fn start(wasm: &[u8], exports: &HotExports, limits: &Limits) -> Resul
     let drop = exports.drop.as_ref().map(|name| instance.get_typed_func(&mut store, name)).transpose();
     Ok(Box::new(Hot {
         init: instance.get_typed_func(&mut store, &exports.init).map_err(link)?,
-        process: instance.get_typed_func(&mut store, &exports.process).map_err(link)?,
+        process: instance.get_typed_func(&mut store, meter::ENTRY).map_err(link)?,
         reset: reset.map_err(link)?,
         drop: drop.map_err(link)?,
+        place: Place(NonNull::from(memory.data_mut(&mut store))),
         store,
         memory,
         counter,
@@ -76,8 +88,8 @@ impl HotModule for Hot {
         self.init.call(&mut self.store, (args, out_ctx)).map_err(|error| self.trap(error))
     }
 
-    fn process(&mut self, ctx: u32, frames: u32, out_frames: u32, out_flags: u32) -> Result<i32, TrapKind> {
-        self.process.call(&mut self.store, (ctx, frames, out_frames, out_flags)).map_err(|error| self.trap(error))
+    fn process(&mut self, units: i64, ctx: u32, frames: u32, answer: u32) -> Result<(i32, u64), TrapKind> {
+        self.process.call(&mut self.store, (units, ctx, frames, answer)).map_err(|error| self.trap(error))
     }
 
     fn reset(&mut self, ctx: u32, flags: u32) -> Result<i32, TrapKind> {
@@ -91,12 +103,16 @@ impl HotModule for Hot {
     }
 
     fn memory(&mut self) -> &mut [u8] {
-        self.memory.data_mut(&mut self.store)
+        // SAFETY: the memory was there, and that long, when it was made or last grew by `grow`. Its engine never moves a memory that grows
+        // (`memory_may_move`), memories never shrink, and this one lives as long as the store. Nobody else reaches it while the slice lives: the store
+        // is this module's, which the slice borrows mutably.
+        unsafe { self.place.0.as_mut() }
     }
 
     fn grow(&mut self, pages: u32) -> Option<usize> {
         let before = self.memory.data_size(&self.store);
         self.memory.grow(&mut self.store, pages.into()).ok()?;
+        self.place = Place(NonNull::from(self.memory.data_mut(&mut self.store)));
         Some(before)
     }
 

@@ -64,6 +64,10 @@ impl Instance for Recorded {
         self.instance.host()
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.instance.memory_bytes()
+    }
+
     fn enable(&mut self) -> CallResult<()> {
         self.call("enable", |it| it.enable())
     }

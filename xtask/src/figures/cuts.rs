@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use pollster::block_on;
-use stellatune_plugins::{Budgets, Decoder, DecoderChoice, ErrorKind, Input, Runtime};
+use stellatune_plugins::{Budgets, Decoder, DecoderChoice, ErrorKind, Input, RestartPolicy, Runtime};
 
 use super::{
     Measured, Row, Settings,
@@ -60,7 +60,7 @@ fn measure(settings: &Settings, engine: &str) -> Result<Measured> {
     let plugins = edge_decoder(engine)?;
     let mut budgets = Budgets::default();
     budgets.stream.guest = BUDGET;
-    let runtime = plugins.builder().budgets(budgets).build()?;
+    let runtime = plugins.builder().budgets(budgets).restarts(RestartPolicy::immediate()).build()?;
     next_call(&runtime)?;
 
     let (mut runaway, mut blocked) = (Series::default(), Series::default());

@@ -3,15 +3,23 @@
 //! A row is a static and a function in a file of its own. Rows that measure time want a quiet machine; CI runs the
 //! others.
 
+mod bombs;
 mod cuts;
 mod decode;
+mod edge;
 mod flac;
 mod hostile;
 mod hot;
+mod isolation;
+mod loops;
 mod mutants;
+mod panics;
+pub(crate) mod quiet;
 mod report;
 mod roundtrip;
+mod runaway;
 mod seed;
+mod soak;
 mod start;
 mod stats;
 mod wav;
@@ -22,12 +30,18 @@ mod audio;
 #[path = "../../../benches/common/mod.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
 mod common;
-#[path = "../../../tests/support/wat.rs"]
-#[allow(dead_code, reason = "the conformance suite uses the rest")]
-mod components;
+#[path = "../../../tests/support/contract.rs"]
+mod contract;
+#[path = "../../../tests/support/imports.rs"]
+mod imports;
+#[path = "../../../tests/support/places.rs"]
+mod places;
 #[path = "../../../tests/support/random.rs"]
 #[allow(dead_code, reason = "the conformance suite uses the rest")]
 mod random;
+#[path = "../../../tests/support/wat.rs"]
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
+mod wat;
 
 use std::time::Instant;
 
@@ -35,7 +49,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 11] = [
+static ROWS: [&Row; 23] = [
     &cuts::WASMTIME,
     &start::ROW,
     &decode::FLAC,
@@ -43,10 +57,22 @@ static ROWS: [&Row; 11] = [
     &wav::ROW,
     &hostile::ROW,
     &decode::MP3,
-    &hot::ROW,
+    &hot::WASMTIME,
+    &hot::WASMTIME_IN_PLACE,
+    &runaway::ROW,
+    &bombs::MEMORY,
+    &bombs::COMPILE,
+    &loops::LOOPS,
+    &panics::ROW,
+    &loops::SHUTDOWN,
+    &quiet::ROW,
+    &soak::ROW,
+    &isolation::ROW,
     &roundtrip::ROW,
     &mutants::ROW,
     &cuts::WASMER,
+    &hot::WASMER,
+    &hot::WASMER_IN_PLACE,
 ];
 
 /// A published promise.
@@ -214,7 +240,7 @@ mod tests {
         assert_eq!(asked(&[]).unwrap().len(), ROWS.iter().filter(there).count());
         assert_eq!(asked(&["a4", "A1"]).unwrap(), ["A1", "A4"]);
         assert_eq!(asked(&["c3"]).unwrap(), ["C3"], "named, whatever is compiled in");
-        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6", "C1", "C2"]);
+        assert_eq!(asked(&["--untimed"]).unwrap(), ["A4", "A5", "A6", "B6", "B7", "B9", "B13", "B15", "C1", "C2"]);
         assert!(asked(&["A99"]).is_err());
     }
 }

@@ -32,7 +32,7 @@ use stellatune_plugin_core::{
     world,
 };
 
-use super::{Measured, Row, Settings, common::root, components, random::Random, seed};
+use super::{Measured, Row, Settings, common::root, random::Random, seed, wat};
 
 pub(super) static ROW: Row = Row {
     id: "C2",
@@ -144,9 +144,9 @@ fn sound() -> Result<(Vec<Sound>, Vec<Sound>)> {
     paths.sort();
     for path in paths {
         let text = fs::read_to_string(&path)?;
-        let named = components::front_matter(&text, "world").unwrap_or("decoder-plugin");
+        let named = wat::front_matter(&text, "world").unwrap_or("decoder-plugin");
         let world = World::ALL.into_iter().find(|world| world.name() == named).context("a fixture names its world")?;
-        let wasm = components::component(&text).with_context(|| path.display().to_string())?;
+        let wasm = wat::component(&text).with_context(|| path.display().to_string())?;
         small.push(Sound { name: path.display().to_string(), world, wasm });
     }
     let mut large = Vec::new();

@@ -9,7 +9,7 @@ use super::{Measured, Outcome, Status, stats::Spread};
 /// One line for each row, and below it what its value was taken from.
 pub(super) fn table(outcomes: &[Outcome]) -> String {
     let mut text =
-        format!("{:<4}{:<9}{:>12}{:>12}  {:<8}{:>6}  promise\n", "id", "status", "measured", "at most", "unit", "n");
+        format!("{:<5}{:<9}{:>12}{:>12}  {:<8}{:>7}  promise\n", "id", "status", "measured", "at most", "unit", "n");
     for outcome in outcomes {
         let row = outcome.row;
         let (value, n) = match &outcome.result {
@@ -17,7 +17,7 @@ pub(super) fn table(outcomes: &[Outcome]) -> String {
             _ => ("-".to_owned(), "-".to_owned()),
         };
         let (status, most) = (name(outcome.status()), number(row.at_most));
-        let line = format!("{:<4}{status:<9}{value:>12}{most:>12}  {:<8}{n:>6}  {}", row.id, row.unit, row.promise);
+        let line = format!("{:<5}{status:<9}{value:>12}{most:>12}  {:<8}{n:>7}  {}", row.id, row.unit, row.promise);
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
         match &outcome.result {

@@ -106,8 +106,15 @@ fn the_document_has_every_field() {
     let named = format!("{BUNDLED}:{type_id}");
     let args = ["decode", text(&input), "-o", "again.wav", "--decoder", &named, "--stats"];
     let stats = &app.json(&args)["stats"];
-    let expected = ["first_audio_seconds", "frames_per_read", "open_seconds", "read_seconds", "reads", "write_seconds"];
+    let expected =
+        ["first_audio_seconds", "frames_per_read", "open_seconds", "plugins", "read_seconds", "reads", "write_seconds"];
     assert_eq!(keys(stats), expected);
+    let plugins = stats["plugins"].as_array().expect("a list");
+    assert_eq!((plugins.len(), &plugins[0]["traps"]), (1, &0.into()));
+    // What this run counted is kept for the next command, whole.
+    let kept = app.json(&["plugin", "stats"]);
+    assert_eq!((kept.as_array().map(Vec::len), &kept[0]["plugin_id"]), (Some(1), &plugins[0]["plugin_id"]));
+    assert!(kept[0]["calls"].as_u64() > Some(0), "{kept}");
     assert_eq!(fs::read(app.path("out.wav")).expect("there"), fs::read(app.path("again.wav")).expect("there"));
 }
 

@@ -89,10 +89,10 @@ fn what_cannot_be_says_why_and_leaves_nothing() {
         ("no.such.plugin:x", "not_found", "no.such.plugin"),
         ("dev.stellatune.dsp.equalizer:reverb", "not_found", "reverb"),
         ("dev.stellatune.decoder.symphonia:symphonia", "not_found", "has no such dsp"),
-        (&stage("{"), "invalid_argument", "is no JSON"),
-        (&stage(""), "invalid_argument", "is no JSON"),
+        (&stage("{"), "invalid_argument", "are no JSON"),
+        (&stage(""), "invalid_argument", "are no JSON"),
         (&long, "invalid_argument", "70002 bytes"),
-        (&out_of_range, "plugin_error", "gain_db of bands[0] is 40; it goes from -30 to 30 dB"),
+        (&out_of_range, "invalid_argument", "/bands/0/gain_db must be at most 30"),
     ];
     for (dsp, kind, part) in cases {
         // Behind one that works.

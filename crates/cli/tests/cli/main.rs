@@ -8,5 +8,6 @@ mod errors_doc;
 mod interrupted;
 mod plugins;
 mod probe;
+mod scarce;
 mod usage;
 mod wav;

@@ -1,48 +1,49 @@
-//! Owns one instance on one thread; everybody else sends it work and awaits the answer.
+//! Owns instances, each on the one thread that started it; everybody else sends work there and awaits the answer.
 //!
-//! The thread starts the instance, runs `on-enable`, then jobs in the order they came, and at the end `on-disable`.
-//! Each guest call is bracketed by its budget. A trap ends the actor: its instance is dropped at once, and later
-//! work is answered with that trap. Not here: how many actors a component has, and which one serves a session
-//! (`schedule`).
+//! A *worker* is a thread that runs guests: it starts an instance, runs `on-enable`, then jobs, and at the end
+//! `on-disable`. Each guest call is bracketed by its budget. A trap ends the guest: its instance is dropped at once, and
+//! later work is answered with that trap. Not here: which worker a guest goes to, how many a component has, and which one
+//! serves a session (`schedule`).
 
+mod guest;
 mod session;
+mod stats;
 #[cfg(test)]
 pub(crate) mod tests;
+mod worker;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{broadcast, oneshot};
 
+pub(crate) use guest::Guest;
 pub use session::Canceller;
 pub(crate) use session::Session;
+pub(crate) use stats::Counters;
+pub use stats::{ComponentStats, Quantiles};
+pub use worker::Priority;
+pub(crate) use worker::{Newcomer, Worker, WorkerId, current};
 
+use self::{guest::Gone, worker::NotTaken};
 use crate::{
-    control::{CallControl, CancelToken},
-    engine::{Instance, Program},
-    error::{CallError, CallResult, Error, ErrorKind, Result, Trap, TrapKind},
+    control::CallControl,
+    engine::Program,
+    error::{Error, ErrorKind, Result, Trap},
     event::Event,
-    host::{Host, Services},
-    limits::{Budgets, CallClass, Limits},
+    host::Services,
+    limits::{Budgets, Limits, PLUGIN_CALLS},
     table::ObjectId,
     types::DisableReason,
     wasi::LogSink,
 };
-
-/// Jobs that wait for one actor; a session sends one at a time, so this many sessions are served.
-const QUEUE: usize = 64;
-
-/// Stack of a worker: an engine's guest stack (512 KiB) and the host imports below it fit many times.
-const STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// What an instance is made from.
 pub(crate) struct Setup {
@@ -54,22 +55,53 @@ pub(crate) struct Setup {
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) log: Box<dyn LogSink>,
+    pub(crate) counters: Arc<Counters>,
+    /// Jobs of the plugin that wait or run, over all of its guests.
+    pub(crate) in_flight: Arc<AtomicUsize>,
+    /// Called on the guest's thread, with no lock held.
+    pub(crate) tell: Tell,
 }
 
-/// A handle to a guest's thread. The guest is torn down when the last one is dropped.
+/// Hears how a guest fares.
+pub(crate) type Tell = Box<dyn Fn(Report) + Send + Sync>;
+
+/// How a guest fares. One of the last five is told, once, before the guest counts as gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// It can be used.
+    Enabled,
+    /// It ended as it was told to.
+    Ended,
+    /// It trapped after it was enabled.
+    Trapped(Trap),
+    /// It trapped before.
+    NotStarted(Trap),
+    /// Its `on-enable` said no.
+    Refused(String),
+    /// It was given up before it was started.
+    Dropped,
+}
+
+/// A handle to a guest. The guest ends when the last one is dropped.
 pub(crate) struct Actor {
-    jobs: SyncSender<Job>,
+    worker: Worker,
+    seat: u64,
     shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    in_flight: Arc<AtomicUsize>,
+    started: Mutex<Option<oneshot::Receiver<Result<()>>>>,
 }
 
-type Job = Box<dyn FnOnce(&mut Guest) + Send>;
-
+/// What a guest's thread and everybody else share.
 struct Shared {
     control: Arc<CallControl>,
     /// What `on-disable` will be told.
-    reason: Mutex<DisableReason>,
-    /// Whether the actor ends after the job in hand.
+    reason: Mutex<Reason>,
+    /// Whether it ends after the job in hand.
     ending: AtomicBool,
+    /// Whether its last calls are made: closing, and `on-disable`.
+    closing: AtomicBool,
+    ready: AtomicBool,
     /// Objects whose owners are gone.
     orphans: Mutex<Vec<ObjectId>>,
     sessions: AtomicUsize,
@@ -77,67 +109,106 @@ struct Shared {
     changed: Condvar,
 }
 
+/// Why a guest ends, which what happens later does not change.
+#[derive(Clone, Copy)]
+enum Reason {
+    /// If nothing else comes before it is left.
+    SoFar(DisableReason),
+    Settled(DisableReason),
+}
+
+impl Reason {
+    fn get(self) -> DisableReason {
+        let (Self::SoFar(reason) | Self::Settled(reason)) = self;
+        reason
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 enum Life {
     Running,
     Trapped(Trap),
-    /// The thread is at its end and the instance dropped.
+    /// Nothing of it is left.
     Gone(Option<Trap>),
 }
 
 impl Actor {
-    /// Starts an instance on a thread of its own and enables it.
+    /// Has an instance started and enabled on the worker that `seat` takes it to; [`ready`](Self::ready) awaits that.
     ///
     /// # Errors
-    /// What start or `on-enable` answered; nothing is left running then.
-    pub(crate) async fn start(program: Arc<dyn Program>, setup: Setup) -> Result<Arc<Self>> {
-        let (jobs, queue) = sync_channel(QUEUE);
-        let shared = Arc::new(Shared {
-            control: Arc::default(),
-            reason: Mutex::new(DisableReason::HostDisable),
-            ending: AtomicBool::new(false),
-            orphans: Mutex::default(),
-            sessions: AtomicUsize::new(0),
-            life: Mutex::new(Life::Running),
-            changed: Condvar::new(),
-        });
-        let actor = Arc::new(Self { jobs, shared: Arc::clone(&shared) });
+    /// Those of `seat`; nothing is left then but a report.
+    pub(crate) fn start(
+        program: Arc<dyn Program>,
+        mut setup: Setup,
+        seat: impl FnOnce(Newcomer) -> Result<(Worker, u64)>,
+    ) -> Result<Arc<Self>> {
+        let shared = Arc::new(Shared::new());
+        let tell = std::mem::replace(&mut setup.tell, Box::new(|_| ()));
+        let gone = Gone::new(Arc::clone(&shared), tell);
+        let (counters, in_flight) = (Arc::clone(&setup.counters), Arc::clone(&setup.in_flight));
         let (ready, started) = oneshot::channel();
-        thread::Builder::new()
-            .name(thread_name(&setup.component_id))
-            .stack_size(STACK_BYTES)
-            .spawn(move || run(&*program, setup, &shared, &queue, ready))
-            .map_err(|error| {
-                Error::new(ErrorKind::Io, format!("cannot start a thread for the plugin: {error}")).source_error(error)
-            })?;
-        started.await.unwrap_or_else(|_| Err(lost()))?;
-        Ok(actor)
+        let newcomer = Newcomer {
+            plugin: setup.plugin_id.as_str().into(),
+            shared: Arc::clone(&shared),
+            start: Box::new(move || guest::start(&*program, setup, gone, ready)),
+        };
+        let (worker, seat) = seat(newcomer)?;
+        Ok(Arc::new(Self { worker, seat, shared, counters, in_flight, started: Mutex::new(Some(started)) }))
+    }
+
+    /// Awaits the end of the start. For whoever started it.
+    ///
+    /// # Errors
+    /// What start or `on-enable` answered; `cancelled` where the guest was ended before.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        let started = self.started.lock().take();
+        match started {
+            Some(started) => started.await.unwrap_or_else(|_| Err(self.ended())),
+            None => Ok(()),
+        }
     }
 
     /// Runs `job` on the guest's thread and awaits its answer.
     ///
     /// # Errors
-    /// The job's; `busy` when the queue is full; the trap that ended the guest; `cancelled` when the actor closed.
+    /// The job's; `busy` when too many wait; the trap that ended the guest; `cancelled` when it was ended.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        priority: Priority,
         job: impl FnOnce(&mut Guest) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let Some(flight) = Flight::begin(&self.in_flight) else {
+            self.counters.busy.add();
+            return Err(busy());
+        };
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |guest| {
+        let (counters, queued) = (Arc::clone(&self.counters), Instant::now());
+        let job: worker::Job = Box::new(move |guest| {
+            counters.waited(queued.elapsed());
+            // Whatever a job leaves half done belongs to a guest that is then gone.
+            let result = catch_unwind(AssertUnwindSafe(|| job(guest))).unwrap_or_else(|_| Err(guest.panicked()));
+            drop(flight);
             // A caller that no longer listens drops what it would have got, which releases it.
-            let _ = answer.send(job(guest));
+            let _ = answer.send(result);
         });
-        match self.jobs.try_send(job) {
+        match self.worker.push(self.seat, priority, job) {
             Ok(()) => answered.await.unwrap_or_else(|_| Err(self.ended())),
-            Err(TrySendError::Full(_)) => Err(Error::new(ErrorKind::Busy, "the plugin has too many calls waiting")
-                .help("try again when some have finished")),
-            Err(TrySendError::Disconnected(_)) => Err(self.ended()),
+            Err(NotTaken::Full) => {
+                self.counters.busy.add();
+                Err(busy())
+            }
+            Err(NotTaken::Gone) => Err(self.ended()),
         }
     }
 
     /// Whether new sessions can be opened here.
     pub(crate) fn is_usable(&self) -> bool {
-        *self.shared.life.lock() == Life::Running && !self.shared.ending.load(Ordering::Acquire)
+        self.shared.ready.load(Ordering::Acquire) && self.may_be_used()
+    }
+
+    /// Whether new sessions can be opened here, now or when it is started.
+    pub(crate) fn may_be_used(&self) -> bool {
+        *self.shared.life.lock() == Life::Running && !self.shared.ending() && !self.shared.is_closing()
     }
 
     /// Sessions that are open here.
@@ -145,33 +216,14 @@ impl Actor {
         self.shared.sessions.load(Ordering::Acquire)
     }
 
-    /// Says why the guest will be disabled when its last session and handle are gone.
-    pub(crate) fn retire(&self, reason: DisableReason) {
-        *self.shared.reason.lock() = reason;
+    /// The worker it lives on.
+    pub(crate) fn worker(&self) -> WorkerId {
+        self.worker.id()
     }
 
-    /// Ends the guest now: no further job runs, the call in flight is cut unless it ends within `grace`, then
-    /// `on-disable(reason)` runs if the guest lives. Blocks until it is gone, at most until `deadline`; says whether it is.
-    pub(crate) fn tear_down(&self, reason: DisableReason, grace: Duration, deadline: Instant) -> bool {
-        self.retire(reason);
-        self.shared.ending.store(true, Ordering::Release);
-        // Wakes an idle thread; a busy one looks at `ending` after its job.
-        let _ = self.jobs.try_send(Box::new(|_| ()));
-        if self.wait_gone((Instant::now() + grace).min(deadline)) {
-            return true;
-        }
-        self.shared.control.stop();
-        self.wait_gone(deadline)
-    }
-
-    fn wait_gone(&self, deadline: Instant) -> bool {
-        let mut life = self.shared.life.lock();
-        while !matches!(*life, Life::Gone(_)) {
-            if self.shared.changed.wait_until(&mut life, deadline).timed_out() {
-                return matches!(*life, Life::Gone(_));
-            }
-        }
-        true
+    /// What ends the guest, for whoever does not use it.
+    pub(crate) fn exit(&self) -> Exit {
+        Exit { worker: self.worker.clone(), shared: Arc::clone(&self.shared) }
     }
 
     fn ended(&self) -> Error {
@@ -182,178 +234,130 @@ impl Actor {
     }
 }
 
-/// The guest as its own thread sees it.
-pub(crate) struct Guest {
-    instance: Result<Box<dyn Instance>, Trap>,
-    /// What sessions hold in the instance.
-    objects: Vec<ObjectId>,
-    shared: Arc<Shared>,
-    plugin_id: String,
-    component_id: String,
-    budgets: Arc<Budgets>,
-    events: broadcast::Sender<Event>,
-}
-
-impl Guest {
-    /// Makes one guest call under the budget of its class.
-    ///
-    /// # Errors
-    /// The guest's refusal, or the trap that ended it now or before, as the public error.
-    pub(crate) fn call<T>(
-        &mut self,
-        operation: &'static str,
-        class: CallClass,
-        token: &CancelToken,
-        call: impl FnOnce(&mut dyn Instance) -> CallResult<T>,
-    ) -> Result<T> {
-        self.raw_call(operation, class, token, call)
-            .map_err(|error| Error::from(error).plugin(self.plugin_id.clone()).during(operation))
-    }
-
-    fn raw_call<T>(
-        &mut self,
-        operation: &'static str,
-        class: CallClass,
-        token: &CancelToken,
-        call: impl FnOnce(&mut dyn Instance) -> CallResult<T>,
-    ) -> CallResult<T> {
-        let instance = self.instance.as_mut().map_err(|trap| trap.clone())?;
-        let scope = self.shared.control.enter(self.budgets.of(class), token);
-        let result = catch_unwind(AssertUnwindSafe(|| call(&mut **instance)))
-            .unwrap_or_else(|_| Err(Trap::new(TrapKind::Host, "the host panicked during the call").into()));
-        drop(scope);
-        if let Err(CallError::Trap(trap)) = &result {
-            self.discard(operation, trap.clone());
-        }
-        result
-    }
-
-    fn discard(&mut self, operation: &'static str, trap: Trap) {
-        tracing::warn!(operation, kind = trap.kind.name(), "plugin stopped: {}", trap.message);
-        *self.shared.life.lock() = Life::Trapped(trap.clone());
-        self.instance = Err(trap.clone());
-        let _ = self.events.send(Event::Stopped {
-            plugin_id: self.plugin_id.clone(),
-            component_id: self.component_id.clone(),
-            trap,
-        });
-    }
-
-    fn close_orphans(&mut self) {
-        let orphans = std::mem::take(&mut *self.shared.orphans.lock());
-        for object in orphans {
-            self.objects.retain(|open| *open != object);
-            self.close(object, CallClass::Stream);
-        }
-    }
-
-    /// Closes an object that no session holds.
-    pub(crate) fn close(&mut self, object: ObjectId, class: CallClass) {
-        // A guest that is gone has nothing left to close, and a trap has been reported by the call.
-        let _ = self.raw_call("close", class, &CancelToken::default(), |instance| Ok(instance.close(object)?));
-    }
-
-    /// Closes what is open, then runs `on-disable` (plugin contract 4.2).
-    fn end(&mut self) {
-        for object in std::mem::take(&mut self.objects) {
-            self.close(object, CallClass::Disable);
-        }
-        if self.instance.is_ok() {
-            let reason = *self.shared.reason.lock();
-            self.disable(reason);
-        }
-    }
-
-    fn disable(&mut self, reason: DisableReason) {
-        let (operation, token) = ("on-disable", CancelToken::default());
-        let Err(error) = self.raw_call(operation, CallClass::Disable, &token, |instance| instance.disable(reason))
-        else {
-            return;
-        };
-        tracing::warn!(operation, "the plugin's disable hook failed: {error}");
-        let _ = self.events.send(Event::DisableFailed {
-            plugin_id: self.plugin_id.clone(),
-            component_id: self.component_id.clone(),
-            reason: error.to_string(),
-        });
-    }
-}
-
-/// The actor's thread, from start to end.
-fn run(
-    program: &dyn Program,
-    setup: Setup,
-    shared: &Arc<Shared>,
-    queue: &Receiver<Job>,
-    ready: oneshot::Sender<Result<()>>,
-) {
-    let _gone = Gone(shared);
-    let Setup { plugin_id, component_id, instance, services, limits, budgets, events, log } = setup;
-    // At `error`, so that its fields are there at every log level.
-    let span = tracing::error_span!("guest", plugin = plugin_id, component = component_id, instance);
-    let _entered = span.enter();
-    let control = Arc::clone(&shared.control);
-    let host = Host::new(services, &limits, Arc::clone(&control), log);
-    let token = CancelToken::default();
-    let scope = control.enter(&budgets.start, &token);
-    let started = program.start(host, &limits, Arc::clone(&control));
-    drop(scope);
-    let shared = Arc::clone(shared);
-    let mut guest = Guest { instance: started, objects: Vec::new(), shared, plugin_id, component_id, budgets, events };
-    if let Err(trap) = &guest.instance {
-        let trap = trap.clone();
-        let error = Error::from(trap.clone()).plugin(guest.plugin_id.clone()).during("start");
-        guest.discard("start", trap);
-        let _ = ready.send(Err(error));
-        return;
-    }
-    if let Err(error) = guest.call("on-enable", CallClass::Enable, &token, |instance| instance.enable()) {
-        let _ = ready.send(Err(error));
-        return;
-    }
-    let _ = guest
-        .events
-        .send(Event::Started { plugin_id: guest.plugin_id.clone(), component_id: guest.component_id.clone() });
-    let _ = ready.send(Ok(()));
-    serve(&mut guest, queue);
-    guest.end();
-}
-
-/// Runs jobs until the guest is gone, the actor is torn down, or nobody can send any more.
-fn serve(guest: &mut Guest, queue: &Receiver<Job>) {
-    let ending = |guest: &Guest| guest.shared.ending.load(Ordering::Acquire);
-    while let Ok(job) = queue.recv() {
-        guest.close_orphans();
-        if guest.instance.is_err() || ending(guest) {
-            return;
-        }
-        job(guest);
-        if guest.instance.is_err() || ending(guest) {
-            return;
-        }
-    }
-    guest.close_orphans();
-}
-
-/// Marks the thread's end, however it came.
-struct Gone<'a>(&'a Shared);
-
-impl Drop for Gone<'_> {
+impl Drop for Actor {
     fn drop(&mut self) {
-        let mut life = self.0.life.lock();
+        let mut reason = self.shared.reason.lock();
+        *reason = Reason::Settled(reason.get());
+        drop(reason);
+        self.worker.leave(self.seat);
+    }
+}
+
+/// Ends a guest without being one of its handles.
+#[derive(Clone)]
+pub(crate) struct Exit {
+    worker: Worker,
+    shared: Arc<Shared>,
+}
+
+impl Exit {
+    /// Says why the guest will be disabled when its last handle is gone.
+    pub(crate) fn retire(&self, reason: DisableReason) {
+        if let Reason::SoFar(so_far) = &mut *self.shared.reason.lock() {
+            *so_far = reason;
+        }
+    }
+
+    /// Ends the guest after the job in hand; `on-disable` is told `reason`. Does not wait.
+    pub(crate) fn end(&self, reason: DisableReason) {
+        self.retire(reason);
+        self.shared.ending.store(true, Ordering::Release);
+        self.worker.ring();
+    }
+
+    /// Cuts the call in flight of a guest that should have ended, but not its last ones.
+    pub(crate) fn cut(&self) {
+        if !self.shared.is_closing() {
+            self.shared.control.cut();
+        }
+    }
+
+    /// Cuts whatever the guest does, for good.
+    pub(crate) fn stop(&self) {
+        self.shared.control.stop();
+    }
+
+    /// Whether nothing of the guest is left.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(*self.shared.life.lock(), Life::Gone(_))
+    }
+
+    /// Waits until the guest is gone, at most until `deadline`; says whether it is.
+    pub(crate) fn wait_gone(&self, deadline: Instant) -> bool {
+        let mut life = self.shared.life.lock();
+        while !matches!(*life, Life::Gone(_)) {
+            if self.shared.changed.wait_until(&mut life, deadline).timed_out() {
+                break;
+            }
+        }
+        matches!(*life, Life::Gone(_))
+    }
+
+    /// Whether it runs on that worker, which then cannot wait for it.
+    pub(crate) fn is_on(&self, worker: Option<WorkerId>) -> bool {
+        worker == Some(self.worker.id())
+    }
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            control: Arc::default(),
+            reason: Mutex::new(Reason::SoFar(DisableReason::HostDisable)),
+            ending: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            orphans: Mutex::default(),
+            sessions: AtomicUsize::new(0),
+            life: Mutex::new(Life::Running),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    fn close_up(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    fn ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    fn gone(&self) {
+        let mut life = self.life.lock();
         *life = match &*life {
             Life::Trapped(trap) => Life::Gone(Some(trap.clone())),
             _ => Life::Gone(None),
         };
-        self.0.changed.notify_all();
+        self.changed.notify_all();
     }
 }
 
-fn lost() -> Error {
-    Error::new(ErrorKind::Internal, "the plugin's thread ended without an answer")
+/// One job of a plugin that waits or runs.
+struct Flight(Arc<AtomicUsize>);
+
+impl Flight {
+    /// Counts one more, unless there are too many.
+    fn begin(in_flight: &Arc<AtomicUsize>) -> Option<Self> {
+        let one_more = |flying: usize| (flying < PLUGIN_CALLS).then_some(flying + 1);
+        let counted = in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        counted.is_ok().then(|| Self(Arc::clone(in_flight)))
+    }
 }
 
-/// Linux shows 15 bytes of a thread's name.
-fn thread_name(component_id: &str) -> String {
-    format!("st-{component_id}").chars().take(15).collect()
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::Busy, "the plugin has too many calls waiting").help("try again when some have finished")
 }

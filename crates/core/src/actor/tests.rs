@@ -1,12 +1,16 @@
 //! The actor over the fake engine: order of calls, cuts, and what is left when a guest is gone.
 
-use super::*;
+use std::{thread, time::Duration};
+
+use super::{worker::QUEUE, *};
 use crate::{
+    control::CancelToken,
     engine::{
         Engine,
         fake::{Call, FakeEngine, Verdict},
     },
-    error::PluginError,
+    error::{PluginError, TrapKind},
+    limits::CallClass,
     services::stream::Input,
 };
 
@@ -45,7 +49,25 @@ pub(crate) fn setup(instance: u64) -> Setup {
         budgets: Arc::new(Budgets::default()),
         events: broadcast::channel(16).0,
         log: Box::new(NoLog),
+        counters: Arc::default(),
+        in_flight: Arc::default(),
+        tell: Box::new(|_| ()),
     }
+}
+
+/// Starts an instance on a worker of its own.
+fn start(engine: &FakeEngine) -> Result<Arc<Actor>> {
+    start_with(engine, setup(0), |newcomer| Worker::spawn("st-test", newcomer))
+}
+
+fn start_with(
+    engine: &FakeEngine,
+    setup: Setup,
+    seat: impl FnOnce(Newcomer) -> Result<(Worker, u64)>,
+) -> Result<Arc<Actor>> {
+    let actor = Actor::start(program(engine), setup, seat)?;
+    block_on(actor.ready())?;
+    Ok(actor)
 }
 
 fn engine(script: impl Fn(&Call, &Arc<CallControl>) -> Verdict + Send + Sync + 'static) -> FakeEngine {
@@ -57,7 +79,7 @@ pub(crate) fn program(engine: &FakeEngine) -> Arc<dyn Program> {
 }
 
 async fn open(actor: &Arc<Actor>) -> Result<Session> {
-    let opened = Session::open(actor, CancelToken::default(), |guest, token| {
+    let opened = Session::open(actor, Priority::default(), CancelToken::default(), |guest, token| {
         let object = guest.call("open", CallClass::Stream, token, |instance| {
             let input = Input::bytes(&b""[..]).open().map_err(|error| PluginError::Io(error.to_string()))?;
             instance.decoder().expect("fakes are decoders").open(input, None)
@@ -68,22 +90,19 @@ async fn open(actor: &Arc<Actor>) -> Result<Session> {
 }
 
 fn gone(actor: &Actor) -> bool {
-    actor.wait_gone(Instant::now() + Duration::from_secs(10))
+    actor.exit().wait_gone(Instant::now() + Duration::from_secs(10))
 }
 
 #[test]
 fn an_actor_enables_serves_closes_and_disables_in_order() {
     let engine = engine(|_, _| Ok(()));
-    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let actor = start(&engine).unwrap();
     let session = block_on(open(&actor)).unwrap();
-    actor.retire(DisableReason::Reload);
+    let exit = actor.exit();
+    exit.retire(DisableReason::Reload);
     drop(session);
-    let shared = Arc::clone(&actor.shared);
     drop(actor);
-    let mut life = shared.life.lock();
-    while !matches!(*life, Life::Gone(None)) {
-        shared.changed.wait(&mut life);
-    }
+    assert!(exit.wait_gone(Instant::now() + Duration::from_secs(10)));
     let calls = [Call::Start, Call::Enable, Call::Open(None), Call::Close, Call::Disable(DisableReason::Reload)];
     assert_eq!(engine.calls(), calls);
 }
@@ -94,7 +113,7 @@ fn a_failing_hook_leaves_nothing_running() {
         Call::Enable => Err(PluginError::Io("no device".into()).into()),
         _ => Ok(()),
     });
-    let error = block_on(Actor::start(program(&engine), setup(0))).err().unwrap();
+    let error = start(&engine).err().unwrap();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::PluginError, Some("on-enable")));
     assert_eq!(engine.calls(), [Call::Start, Call::Enable]);
 }
@@ -105,7 +124,7 @@ fn a_trap_ends_the_actor_and_later_calls_get_it() {
         Call::Open(_) => Err(Trap::new(TrapKind::Unreachable, "gone").into()),
         _ => Ok(()),
     });
-    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let actor = start(&engine).unwrap();
     for _ in 0..2 {
         let error = block_on(open(&actor)).err().unwrap();
         assert_eq!(error.trap().map(|trap| trap.kind), Some(TrapKind::Unreachable));
@@ -115,25 +134,23 @@ fn a_trap_ends_the_actor_and_later_calls_get_it() {
 }
 
 #[test]
-fn tear_down_cuts_a_blocked_call() {
-    let engine = engine(|call, control| match call {
-        Call::Info => control.wait(None, || None::<()>).map(drop).map_err(Into::into),
-        _ => Ok(()),
-    });
-    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+fn an_end_waits_for_the_call_in_flight_until_it_is_cut() {
+    let (engine, blocked) = blocking_engine();
+    let actor = start(&engine).unwrap();
     let mut session = block_on(open(&actor)).unwrap();
-    let teardown = {
-        let actor = Arc::clone(&actor);
-        thread::spawn(move || {
-            let deadline = Instant::now() + Duration::from_secs(30);
-            actor.tear_down(DisableReason::Shutdown, Duration::from_millis(20), deadline)
-        })
-    };
+    let exit = actor.exit();
+    let teardown = thread::spawn(move || {
+        wait_for(&blocked);
+        exit.end(DisableReason::Shutdown);
+        let soon = exit.wait_gone(Instant::now() + Duration::from_millis(20));
+        exit.cut();
+        (soon, exit.wait_gone(Instant::now() + Duration::from_secs(30)))
+    });
     let blocked = block_on(session.run(|guest, session, token| {
         guest.call("info", CallClass::Stream, token, |instance| instance.decoder().expect("a decoder").info(session))
     }));
     assert_eq!(blocked.err().map(|error| error.kind()), Some(ErrorKind::Cancelled));
-    assert!(teardown.join().unwrap());
+    assert_eq!(teardown.join().unwrap(), (false, true));
 }
 
 /// An engine whose `info` blocks until it is cut, and a flag that says that it does.
@@ -166,7 +183,7 @@ fn info(session: &mut Session) -> Option<ErrorKind> {
 #[test]
 fn a_canceller_cuts_its_own_session_only() {
     let (engine, blocked) = blocking_engine();
-    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let actor = start(&engine).unwrap();
     let (mut session, other) = (block_on(open(&actor)).unwrap(), block_on(open(&actor)).unwrap());
     let (mine, theirs) = (session.canceller(), other.canceller());
     let began = Instant::now();
@@ -185,14 +202,15 @@ fn a_canceller_cuts_its_own_session_only() {
 #[test]
 fn a_full_queue_answers_busy() {
     let (engine, blocked) = blocking_engine();
-    let actor = block_on(Actor::start(program(&engine), setup(0))).unwrap();
+    let actor = start(&engine).unwrap();
     let mut session = block_on(open(&actor)).unwrap();
     let canceller = session.canceller();
     let flood = {
         let actor = Arc::clone(&actor);
         thread::spawn(move || {
             wait_for(&blocked);
-            let mut waiting: Vec<_> = (0..=QUEUE).map(|_| Box::pin(actor.run(|_| Ok(())))).collect();
+            let mut waiting: Vec<_> =
+                (0..=QUEUE).map(|_| Box::pin(actor.run(Priority::default(), |_| Ok(())))).collect();
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             let busy = waiting.iter_mut().filter_map(|run| match run.as_mut().poll(&mut context) {
                 std::task::Poll::Ready(answer) => answer.err().map(|error| error.kind()),
@@ -205,4 +223,65 @@ fn a_full_queue_answers_busy() {
     };
     assert_eq!(info(&mut session), Some(ErrorKind::Cancelled));
     assert_eq!(flood.join().unwrap(), [ErrorKind::Busy], "one more than the queue holds");
+}
+
+/// G22: guests that share a worker are called one after another, each with its own budget, and one that is gone takes
+/// nobody with it.
+#[test]
+fn guests_share_a_worker() {
+    let engine = engine(|call, _| match call {
+        Call::Read(_) => Err(Trap::new(TrapKind::Unreachable, "gone").into()),
+        _ => Ok(()),
+    });
+    let worker = std::cell::OnceCell::new();
+    let first = start_with(&engine, setup(0), |newcomer| {
+        let seated = Worker::spawn("st-test", newcomer)?;
+        Ok((worker.get_or_init(|| seated.0.clone()).clone(), seated.1))
+    });
+    let first = first.unwrap();
+    let worker = worker.get().unwrap();
+    let sit = |newcomer| match worker.sit(newcomer) {
+        Ok(seat) => Ok((worker.clone(), seat)),
+        Err(_) => panic!("the worker is there"),
+    };
+    let second = start_with(&engine, setup(1), sit).unwrap();
+    assert_eq!(worker.plugins().len(), 2);
+    let (mut one, mut two) = (block_on(open(&first)).unwrap(), block_on(open(&second)).unwrap());
+    let read = block_on(one.run(|guest, session, token| {
+        let read = |instance: &mut dyn crate::engine::Instance| {
+            instance.decoder().expect("a decoder").read_pcm_f32(session, 1)
+        };
+        guest.call("read", CallClass::Stream, token, read)
+    }));
+    assert_eq!(read.err().map(|error| error.kind()), Some(ErrorKind::Trap));
+    assert!(gone(&first));
+    assert_eq!(info(&mut two), None);
+    drop((two, second));
+    while !worker.plugins().is_empty() {
+        thread::yield_now();
+    }
+    assert_eq!(engine.calls().last(), Some(&Call::Disable(DisableReason::HostDisable)));
+}
+
+/// R01: a job that panics ends its guest, is answered, and leaves the worker to the others.
+#[test]
+fn a_panic_ends_its_guest_only() {
+    let engine = engine(|call, _| if *call == Call::Info { panic!("forced") } else { Ok(()) });
+    let actor = start(&engine).unwrap();
+    let mut session = block_on(open(&actor)).unwrap();
+    assert_eq!(info(&mut session), Some(ErrorKind::Internal));
+    assert!(gone(&actor));
+    let job = start(&engine).unwrap();
+    let panicked = block_on(job.run(Priority::default(), |_| -> Result<()> { panic!("forced") }));
+    assert_eq!(panicked.err().map(|error| error.kind()), Some(ErrorKind::Internal));
+    assert!(gone(&job));
+}
+
+#[test]
+fn a_plugin_has_so_many_calls_in_flight() {
+    let in_flight = Arc::new(AtomicUsize::new(PLUGIN_CALLS - 1));
+    let one = Flight::begin(&in_flight);
+    assert!(one.is_some() && Flight::begin(&in_flight).is_none());
+    drop(one);
+    assert!(Flight::begin(&in_flight).is_some());
 }

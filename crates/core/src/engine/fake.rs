@@ -114,6 +114,9 @@ impl Program for FakeProgram {
 /// Frames that every fake session plays.
 const FRAMES: u32 = 4_800;
 
+/// Bytes that every fake instance says it holds: a page.
+pub const MEMORY: usize = 65_536;
+
 struct FakeInstance {
     host: Host,
     control: Arc<CallControl>,
@@ -139,6 +142,10 @@ impl FakeInstance {
 impl Instance for FakeInstance {
     fn host(&mut self) -> &mut Host {
         &mut self.host
+    }
+
+    fn memory_bytes(&self) -> usize {
+        MEMORY
     }
 
     fn enable(&mut self) -> CallResult<()> {

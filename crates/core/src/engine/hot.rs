@@ -33,11 +33,14 @@ pub trait HotModule: Send {
     /// A trap.
     fn init(&mut self, args: u32, out_ctx: u32) -> Result<i32, TrapKind>;
 
-    /// `process`
+    /// `process`, which may use `units`, through [`ENTRY`](crate::meter::ENTRY): its code, and the 8 bytes at `answer`, where it was
+    /// told to put frames and flags.
+    ///
+    /// *Requires*: these bytes lie in its memory.
     ///
     /// # Errors
     /// A trap.
-    fn process(&mut self, ctx: u32, frames: u32, out_frames: u32, out_flags: u32) -> Result<i32, TrapKind>;
+    fn process(&mut self, units: i64, ctx: u32, frames: u32, answer: u32) -> Result<(i32, u64), TrapKind>;
 
     /// `reset`; 0 where the module has none.
     ///
@@ -51,13 +54,13 @@ pub trait HotModule: Send {
     /// A trap.
     fn drop_context(&mut self, ctx: u32) -> Result<(), TrapKind>;
 
-    /// All of its memory. The guest may have moved and grown it in any call.
+    /// Its memory, where it is now, at least as long as after the last `grow`. The guest may move and grow it in any call.
     fn memory(&mut self) -> &mut [u8];
 
     /// Grows the memory, within the limits it was made with; the bytes it had before.
     fn grow(&mut self, pages: u32) -> Option<usize>;
 
-    /// Sets what the module may use until it is set again, in units of the meter.
+    /// Sets what the module may use until it is set again, or given to `process`, in units of the meter.
     fn set_counter(&mut self, units: i64);
 
     /// What is left of it.

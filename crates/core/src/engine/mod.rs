@@ -197,7 +197,7 @@ pub trait Engine: Send + Sync {
 
     /// Compiles and starts a hot-path module: a core module, not a component.
     ///
-    /// *Requires*: `wasm` is metered ([`Form::Trapping`](crate::meter::Form::Trapping)), imports nothing and exports
+    /// *Requires*: `wasm` is metered ([`meter_block`](crate::meter::meter_block)), imports nothing and exports
     /// `exports`. *Behaviour*: its start function has run.
     ///
     /// # Errors
@@ -230,6 +230,10 @@ pub trait Program: Send + Sync {
 pub trait Instance {
     /// The host as this instance sees it.
     fn host(&mut self) -> &mut Host;
+
+    /// Bytes of linear memory that the instance holds. *Behaviour*: enters no guest code, and answers for a guest that
+    /// trapped too.
+    fn memory_bytes(&self) -> usize;
 
     /// `lifecycle.on-enable`
     ///

@@ -147,7 +147,22 @@ pub(super) fn line(module: Primed) -> (Line, HotControl) {
 
 impl Line {
     /// The module for the block that begins now, if there is one.
+    #[inline]
     pub(super) fn begin(&mut self) -> Option<&mut Primed> {
+        if !self.arriving.is_empty() {
+            self.welcome();
+        }
+        if !self.parameters.is_empty() {
+            self.configure();
+        }
+        if self.reset.is_some() || self.shared.reset.load(Ordering::Relaxed) != 0 {
+            self.reset_now();
+        }
+        self.module.as_mut()
+    }
+
+    #[cold]
+    fn welcome(&mut self) {
         // Whoever is in can always leave: a new one comes in only where there is room for it and the one it replaces.
         if self.strikes < STRIKES
             && self.leaving.slots() >= 2
@@ -159,17 +174,20 @@ impl Line {
                 self.leave(old, None);
             }
         }
-        self.configure();
-        if let Some(flags) = self.due()
-            && let Some(module) = &mut self.module
+    }
+
+    #[cold]
+    fn reset_now(&mut self) {
+        let flags = self.reset.take().unwrap_or(0) | self.shared.reset.swap(0, Ordering::Relaxed);
+        if let Some(module) = &mut self.module
             && let Err(fault) = module.reset(flags)
         {
             self.fail(fault);
         }
-        self.module.as_mut()
     }
 
     /// Hands on the parameters that came last.
+    #[cold]
     fn configure(&mut self) {
         let waiting = self.parameters.slots();
         let Ok(chunk) = self.parameters.read_chunk(waiting) else { return };
@@ -186,7 +204,19 @@ impl Line {
     }
 
     /// What the block came to: the module's answer, if the block is not dry.
+    #[inline]
     pub(super) fn end(&mut self, result: Result<Answer, HotFault>) -> Option<Answer> {
+        match result {
+            Ok(answer) if answer.is_plain() => {
+                self.soft_errors = 0;
+                Some(answer)
+            }
+            other => self.end_with_more(other),
+        }
+    }
+
+    #[cold]
+    fn end_with_more(&mut self, result: Result<Answer, HotFault>) -> Option<Answer> {
         let answer = match result {
             Ok(answer) => answer,
             Err(fault) => {
@@ -194,10 +224,10 @@ impl Line {
                 return None;
             }
         };
-        if answer.need_reset {
+        if answer.need_reset() {
             self.reset = Some(self.reset.unwrap_or(0));
         }
-        if !answer.soft_error {
+        if !answer.soft_error() {
             self.soft_errors = 0;
             return Some(answer);
         }
@@ -215,11 +245,13 @@ impl Line {
     }
 
     /// The module that began the block, if it has not failed since.
+    #[inline]
     pub(super) fn module(&mut self) -> Option<&mut Primed> {
         self.module.as_mut()
     }
 
     /// The same, and what counts blocks.
+    #[inline]
     pub(super) fn module_and_counts(&mut self) -> (Option<&mut Primed>, &Counts) {
         (self.module.as_mut(), &self.shared.counts)
     }
@@ -232,16 +264,6 @@ impl Line {
         if let Some(module) = &self.module {
             module.prepare_thread();
         }
-    }
-
-    /// The flags of the reset that is due.
-    fn due(&mut self) -> Option<u32> {
-        let asked = match self.shared.reset.load(Ordering::Relaxed) {
-            0 => None,
-            _ => Some(self.shared.reset.swap(0, Ordering::Relaxed)),
-        };
-        let own = self.reset.take();
-        own.or(asked).map(|_| own.unwrap_or(0) | asked.unwrap_or(0))
     }
 
     fn fail(&mut self, fault: HotFault) {

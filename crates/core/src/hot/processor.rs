@@ -65,11 +65,15 @@ impl HotProcessor {
     /// Whole frames that are in both are processed; further samples of `input` are copied as far as `output` reaches.
     pub fn process(&mut self, input: &[f32], output: &mut [f32]) -> HotOutcome {
         let length = input.len().min(output.len());
-        let (input, output) = (&input[..length], &mut output[..length]);
-        let mut outcome = HotOutcome { wet: length.is_multiple_of(self.channels), eof: false, drained: false };
-        let most = self.max_frames * self.channels;
-        for (input, output) in input.chunks(most).zip(output.chunks_mut(most)) {
-            let block = self.block_of(input, output);
+        let (mut input, mut output) = (&input[..length], &mut output[..length]);
+        let mut outcome = HotOutcome { wet: true, eof: false, drained: false };
+        // Without the divisions of `chunks`, which small blocks would notice.
+        while !input.is_empty() {
+            let most = input.len().min(self.dry.len());
+            let (block, wet);
+            (block, input) = input.split_at(most);
+            (wet, output) = output.split_at_mut(most);
+            let block = self.block_of(block, wet);
             outcome = HotOutcome { wet: outcome.wet && block.wet, eof: outcome.eof || block.eof, ..block };
         }
         outcome
@@ -85,6 +89,7 @@ impl HotProcessor {
         HotBlock { processor: self, frames, inside }
     }
 
+    #[inline]
     fn block_of(&mut self, input: &[f32], output: &mut [f32]) -> HotOutcome {
         let frames = input.len() / self.channels;
         let samples = frames * self.channels;
@@ -102,7 +107,7 @@ impl HotProcessor {
                     self.line.counts().tamed();
                 }
                 output[samples..].copy_from_slice(&input[samples..]);
-                HotOutcome { wet: true, eof: answer.eof, drained: answer.drained }
+                HotOutcome { wet: samples == input.len(), eof: answer.eof(), drained: answer.drained() }
             }
             _ => {
                 self.line.counts().dry();
@@ -143,7 +148,7 @@ impl<'a> HotBlock<'a> {
             Some(module) => {
                 let written = match module.input(samples) {
                     Some(input) => {
-                        dry.copy_from_slice(input);
+                        samples::keep(input, dry);
                         None
                     }
                     None => Some(&*dry),
@@ -156,7 +161,7 @@ impl<'a> HotBlock<'a> {
             line.counts().dry();
             return (dry, HotOutcome::DRY);
         };
-        let outcome = HotOutcome { wet: true, eof: answer.eof, drained: answer.drained };
+        let outcome = HotOutcome { wet: true, eof: answer.eof(), drained: answer.drained() };
         let (module, counts) = line.module_and_counts();
         let Some(module) = module else { return (dry, HotOutcome::DRY) };
         if !module.has_floats() {

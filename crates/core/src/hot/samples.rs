@@ -12,12 +12,26 @@ const INFINITE: i32 = 0x7f80_0000;
 const I16_SCALE: f32 = 32_768.0;
 const I32_SCALE: f64 = 2_147_483_648.0;
 
+/// Samples that are copied at once, 2 KiB: from 4 KiB on, C libraries may leave copies to an instruction of the processor that is slower on some.
+const PIECE: usize = 512;
+
+/// Copies `from` to `to`, which is as long.
+#[inline]
+pub(super) fn keep(from: &[f32], to: &mut [f32]) {
+    for (to, from) in to.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
+        to.copy_from_slice(from);
+    }
+}
+
 /// Writes `input` as `format` to the start of `region`.
+#[inline]
 pub(super) fn write(format: SampleFormat, input: &[f32], region: &mut [u8]) {
     match format {
         SampleFormat::F32le => {
-            for (bytes, sample) in region.as_chunks_mut::<4>().0.iter_mut().zip(input) {
-                *bytes = sample.to_le_bytes();
+            for (region, input) in region.chunks_mut(4 * PIECE).zip(input.chunks(PIECE)) {
+                for (bytes, sample) in region.as_chunks_mut::<4>().0.iter_mut().zip(input) {
+                    *bytes = sample.to_le_bytes();
+                }
             }
         }
         SampleFormat::I16le => {
@@ -35,15 +49,15 @@ pub(super) fn write(format: SampleFormat, input: &[f32], region: &mut [u8]) {
 }
 
 /// Reads samples of `format` from `region`; whether any had to be changed to be finite, normal and not too loud.
+#[inline]
 pub(super) fn read(format: SampleFormat, region: &[u8], output: &mut [f32]) -> bool {
     match format {
         SampleFormat::F32le => {
-            let mut wild = 0;
-            for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<4>().0) {
-                *sample = f32::from_le_bytes(*bytes);
-                wild |= wildness(*sample);
+            let wild = copy(region.as_chunks().0, output);
+            if wild {
+                output.iter_mut().for_each(|sample| *sample = tame(*sample));
             }
-            wild < 0 && tame_all(output)
+            wild
         }
         SampleFormat::I16le => {
             for (sample, bytes) in output.iter_mut().zip(region.as_chunks::<2>().0) {
@@ -61,22 +75,87 @@ pub(super) fn read(format: SampleFormat, region: &[u8], output: &mut [f32]) -> b
 }
 
 /// As [`read`], where the samples are.
+#[inline]
 pub(super) fn tame_all(samples: &mut [f32]) -> bool {
-    let wild = samples.iter().fold(0, |wild, sample| wild | wildness(*sample)) < 0;
+    let wild = any_wild(samples);
     if wild {
-        for sample in samples {
-            *sample = tame(*sample);
-        }
+        samples.iter_mut().for_each(|sample| *sample = tame(*sample));
     }
     wild
 }
 
-/// Negative for a sample that [`tame`] would change. Sums of integers, whose signs are joined: cheap in vectors on any processor.
+/// Defines a function that a processor with wider vectors runs in a form of its own.
+macro_rules! widened {
+    ($(#[$doc:meta])* $name:ident, $wide:ident, $any:ident ($($argument:ident: $type:ty),*) -> $result:ty) => {
+        $(#[$doc])*
+        fn $name($($argument: $type),*) -> $result {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                fn $wide($($argument: $type),*) -> $result {
+                    $any($($argument),*)
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: this processor has what the function is compiled for.
+                    return unsafe { $wide($($argument),*) };
+                }
+            }
+            $any($($argument),*)
+        }
+    };
+}
+
+widened! {
+    /// Copies as many samples as `output` has; whether [`tame`] would change any.
+    copy, copy_wide, copy_any(region: &[[u8; 4]], output: &mut [f32]) -> bool
+}
+
+widened! {
+    /// Whether [`tame`] would change any.
+    any_wild, any_wild_wide, any_wild_any(samples: &[f32]) -> bool
+}
+
 #[inline(always)]
-fn wildness(sample: f32) -> i32 {
-    let magnitude = (sample.to_bits() & 0x7fff_ffff) as i32;
-    let small = (magnitude - SMALLEST) & !(magnitude - 1);
-    small | (LOUDEST.to_bits() as i32 - magnitude)
+fn copy_any(region: &[[u8; 4]], output: &mut [f32]) -> bool {
+    let mut bounds = Bounds::NONE;
+    for (sample, bytes) in output.iter_mut().zip(region) {
+        *sample = f32::from_le_bytes(*bytes);
+        bounds.include(*sample);
+    }
+    bounds.are_wild()
+}
+
+#[inline(always)]
+fn any_wild_any(samples: &[f32]) -> bool {
+    let mut bounds = Bounds::NONE;
+    for sample in samples {
+        bounds.include(*sample);
+    }
+    bounds.are_wild()
+}
+
+/// The magnitudes of samples, as far as it matters whether [`tame`] would change one: four operations on whole vectors for each sample.
+struct Bounds {
+    /// Twice the bits of the largest, which drops the sign. What is infinite or no number is larger than any that is.
+    most: u32,
+    /// The same of the smallest, less one, so that zero becomes the largest and does not count.
+    least: u32,
+}
+
+impl Bounds {
+    const NONE: Self = Self { most: 0, least: u32::MAX };
+
+    #[inline(always)]
+    fn include(&mut self, sample: f32) {
+        let twice = sample.to_bits() << 1;
+        self.most = self.most.max(twice);
+        self.least = self.least.min(twice.wrapping_sub(1));
+    }
+
+    #[inline(always)]
+    fn are_wild(&self) -> bool {
+        self.most > LOUDEST.to_bits() << 1 || self.least < (f32::MIN_POSITIVE.to_bits() << 1) - 1
+    }
 }
 
 /// Zero for what is infinite, no number, or so small that processors slow down over it. // X08

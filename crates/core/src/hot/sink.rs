@@ -66,7 +66,7 @@ impl HotSink {
                 return HotWritten { alive: self.line.module().is_some(), ..written };
             };
             written.frames += answer.frames as usize;
-            (written.eof, written.drained) = (answer.eof, answer.drained);
+            (written.eof, written.drained) = (answer.eof(), answer.drained());
             if written.eof || (answer.frames as usize) < frames {
                 break;
             }

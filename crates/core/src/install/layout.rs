@@ -65,12 +65,22 @@ impl Layout {
         self.private("state").join(format!("{id}.json"))
     }
 
+    /// What was counted in the last run.
+    pub(super) fn stats(&self) -> PathBuf {
+        self.private("stats.json")
+    }
+
     fn private(&self, name: &str) -> PathBuf {
         self.root.join(".stellatune").join(name)
     }
 
     /// Waits until nobody else changes the store, and clears what an interrupted change left behind.
     pub(super) fn lock(&self) -> Result<Lock<'_>> {
+        self.lock_within(PATIENCE)
+    }
+
+    /// As [`lock`](Self::lock), for what is not worth that long a wait.
+    pub(super) fn lock_within(&self, patience: Duration) -> Result<Lock<'_>> {
         fs::create_dir_all(&self.root).map_err(|error| Error::io("create", &self.root, error))?;
         for name in ["", "staging", "trash", "state"] {
             make_private(&self.private(name))?;
@@ -78,7 +88,7 @@ impl Layout {
         let path = self.private("lock");
         let io = |error| Error::io("lock", &path, error);
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(io)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             match file.try_lock() {
                 Ok(()) => break,

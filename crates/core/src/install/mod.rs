@@ -10,7 +10,10 @@ mod scan;
 mod state;
 mod switch;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub use scan::Origin;
 pub(crate) use scan::{Content, Entry, dynamic_libraries, entries};
@@ -24,6 +27,12 @@ use crate::{
     world::{self, Verified},
 };
 use layout::Layout;
+
+/// How long a run's counters wait for another process that changes the store.
+const STATS_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Bytes of a run's counters: some thousand components.
+const STATS_BYTES: u64 = 1024 * 1024;
 
 /// A directory of plugins. Several processes may use the same one.
 #[derive(Clone, Debug)]
@@ -149,6 +158,21 @@ impl Store {
     /// What is remembered about a plugin.
     pub(crate) fn state(&self, id: &str) -> PluginState {
         state::read(&self.layout, id)
+    }
+
+    /// Keeps what was counted in this run, all of it or nothing. Not worth a wait for another process.
+    pub(crate) fn keep_stats(&self, json: &[u8]) -> Result<()> {
+        self.layout.lock_within(STATS_PATIENCE)?.write(&self.layout.stats(), json)
+    }
+
+    /// What was counted in the last run; `None` where there was none.
+    pub(crate) fn stats(&self) -> Result<Option<Vec<u8>>> {
+        let path = self.layout.stats();
+        match layout::read_bounded(&path, STATS_BYTES) {
+            Ok(json) => Ok(Some(json)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
     }
 
     pub(crate) fn layout(&self) -> &Layout {

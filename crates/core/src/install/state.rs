@@ -35,7 +35,7 @@ impl PluginState {
         }
     }
 
-    pub(super) fn set_failure(&mut self, component: &str, reason: &str) {
+    pub(crate) fn set_failure(&mut self, component: &str, reason: &str) {
         let reason = &reason[..reason.floor_char_boundary(ERROR_TEXT_BYTES)];
         self.failures.insert(component.to_owned(), reason.to_owned());
         self.last_failure = Some(reason.to_owned());

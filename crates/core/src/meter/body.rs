@@ -6,12 +6,13 @@
 use std::convert::Infallible;
 
 use wasm_encoder::{
-    BlockType, Function, InstructionSink, ValType,
+    BlockType, Function, InstructionSink, MemArg, ValType,
     reencode::{self, Reencode},
 };
 use wasmparser::{FunctionBody, Operator};
 
 use super::{
+    NO_ANSWER,
     cost::{self, WEIGHT_SHIFT},
     survey::{Body, Kept},
 };
@@ -89,6 +90,22 @@ pub(super) fn bulk(meter: Meter) -> Function {
     code.i64_sub().global_set(meter.counter);
     meter.settle(&mut code);
     code.local_get(LENGTH).end();
+    function
+}
+
+/// The function that runs a block, which `process` computes ([`ENTRY`](super::ENTRY)). It pays nothing itself.
+pub(super) fn entry(meter: Meter, process: u32) -> Function {
+    const UNITS: u32 = 0;
+    const CTX: u32 = 1;
+    const FRAMES: u32 = 2;
+    const ANSWER: u32 = 3;
+    let word = MemArg { offset: 0, align: 2, memory_index: 0 };
+    let mut function = Function::new([]);
+    let mut code = function.instructions();
+    code.local_get(UNITS).global_set(meter.counter);
+    code.local_get(ANSWER).i64_const(NO_ANSWER as i64).i64_store(word);
+    code.local_get(CTX).local_get(FRAMES).local_get(ANSWER).local_get(ANSWER).i32_const(4).i32_add().call(process);
+    code.local_get(ANSWER).i64_load(word).end();
     function
 }
 

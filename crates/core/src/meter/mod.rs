@@ -18,9 +18,9 @@
 //! | imports | the module's own in their order, then [`CHECK`] and [`COUNTER`] from [`MODULE`], always both | unchanged (none is added) |
 //! | function indices | imported ones stay, defined ones are one higher | stay |
 //! | global indices | imported ones stay, defined ones are one higher | stay; the counter comes last |
-//! | exports | as they were | as they were, then the global [`COUNTER`] |
+//! | exports | as they were | as they were, then the global [`COUNTER`], and [`ENTRY`] where it is asked for |
 //!
-//! A module that uses an operation charged by length gets one more function, after all of its own. Every use of an index (calls,
+//! A module that uses an operation charged by length gets one more function, after all of its own, and one with [`ENTRY`] another. Every use of an index (calls,
 //! exports, start, elements, `ref.func`, constant expressions, the name section) is renumbered. Custom sections other
 //! than `name` are left out: they hold places in the old code.
 
@@ -44,6 +44,15 @@ pub const CHECK: &str = "check";
 /// shared by all modules of a store; in [`Form::Trapping`] an export. A guest that exports this name is refused there.
 pub const COUNTER: &str = "stellatune:meter/counter";
 
+/// A function `(units i64, ctx i32, frames i32, answer i32) -> (i32, i64)`, which only [`meter_block`] makes: a whole block in one call.
+///
+/// It sets the counter to `units`, stores [`NO_ANSWER`] in the 8 bytes at `answer`, calls the guest's function with `ctx`, `frames`, `answer` and
+/// `answer + 4`, and returns what that returns and the 8 bytes that are then at `answer`. A guest that exports this name is refused.
+pub const ENTRY: &str = "stellatune:meter/entry";
+
+/// What [`ENTRY`] stores, as a little-endian number: largest number of frames, no flags.
+pub const NO_ANSWER: u64 = 0xffff_ffff;
+
 /// What the start function of a module in [`Form::Trapping`] may use: some tenths of a second.
 pub const INITIAL: i64 = 1 << 28;
 
@@ -66,8 +75,19 @@ pub enum Form {
 /// `rejected_package` for what is no valid core module, `incompatible` for one that uses features beyond WebAssembly 2.0 and
 /// extended constant expressions, or a reserved name.
 pub fn meter(wasm: &[u8], form: Form) -> Result<Vec<u8>> {
-    let survey = survey::survey(wasm, form)?;
+    let survey = survey::survey(wasm, form, None)?;
     rewrite::rewrite(wasm, form, &survey)
+}
+
+/// Rewrites a hot-path module as [`Form::Trapping`] says, and adds [`ENTRY`], which calls its export `process`.
+///
+/// Without such an export of the type that [`ENTRY`] calls, and a memory, nothing is added.
+///
+/// # Errors
+/// As [`meter`].
+pub fn meter_block(wasm: &[u8], process: &str) -> Result<Vec<u8>> {
+    let survey = survey::survey(wasm, Form::Trapping, Some(process))?;
+    rewrite::rewrite(wasm, Form::Trapping, &survey)
 }
 
 fn invalid(error: &wasmparser::Error) -> Error {

@@ -13,7 +13,7 @@ use wasmparser::{
 };
 
 use super::{
-    CHECK, COUNTER, Form, INITIAL, MODULE,
+    CHECK, COUNTER, ENTRY, Form, INITIAL, MODULE,
     body::{self, Meter},
     invalid,
     survey::Survey,
@@ -58,13 +58,22 @@ impl Rewriter<'_> {
         Meter { counter, check, bulk: self.survey.functions() + u32::from(self.asking()) }
     }
 
-    /// The type of `check`, then that of the function that charges for lengths.
+    /// The index of the entry, where there is one: behind the function that charges for lengths.
+    fn entry(&self) -> Option<u32> {
+        self.survey.process.map(|_| self.meter().bulk + u32::from(self.survey.bulk))
+    }
+
+    /// The type of `check`, then that of the function that charges for lengths, then that of the entry.
     fn add_types(&self, types: &mut TypeSection) {
         if self.asking() {
             types.ty().function([], []);
         }
         if self.survey.bulk {
             types.ty().function([ValType::I32, ValType::I64], [ValType::I32]);
+        }
+        if self.survey.process.is_some() {
+            use ValType::{I32, I64};
+            types.ty().function([I64, I32, I32, I32], [I32, I64]);
         }
     }
 
@@ -84,6 +93,9 @@ impl Rewriter<'_> {
     fn add_exports(&self, exports: &mut ExportSection) {
         if !self.asking() {
             exports.export(COUNTER, ExportKind::Global, self.meter().counter);
+        }
+        if let Some(entry) = self.entry() {
+            exports.export(ENTRY, ExportKind::Func, entry);
         }
     }
 
@@ -177,6 +189,9 @@ impl Reencode for Rewriter<'_> {
         if self.survey.bulk {
             functions.function(self.survey.types() + u32::from(self.asking()));
         }
+        if self.survey.process.is_some() {
+            functions.function(self.survey.types() + u32::from(self.asking()) + u32::from(self.survey.bulk));
+        }
         Ok(())
     }
 
@@ -196,6 +211,9 @@ impl Reencode for Rewriter<'_> {
         utils::parse_code_section(self, code, section)?;
         if self.survey.bulk {
             code.function(&body::bulk(self.meter()));
+        }
+        if let Some(process) = self.survey.process {
+            code.function(&body::entry(self.meter(), process));
         }
         Ok(())
     }

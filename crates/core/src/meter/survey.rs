@@ -1,10 +1,11 @@
 //! Reads a module once, validating it: what the rewriting must know before it begins.
 
 use wasmparser::{
-    CompositeInnerType, FunctionBody, Imports, Operator, Parser, Payload, TypeRef, ValidPayload, Validator,
+    CompositeInnerType, ExternalKind, FunctionBody, Imports, Operator, Parser, Payload, TypeRef, ValType, ValidPayload,
+    Validator,
 };
 
-use super::{COUNTER, Form, MODULE, cost, invalid, reserved};
+use super::{COUNTER, ENTRY, Form, MODULE, cost, invalid, reserved};
 use crate::{
     error::{Error, ErrorKind, Result},
     world::CORE_FEATURES,
@@ -23,6 +24,9 @@ pub(super) struct Survey {
     defined_globals: u32,
     /// The type of each defined function.
     functions: Vec<u32>,
+    memories: u32,
+    /// The defined function that is called for a block, where one is asked for and exported.
+    pub(super) process: Option<u32>,
     /// What each of their bodies pays.
     pub(super) bodies: Vec<Body>,
     /// Whether any body has an operator charged by length.
@@ -33,7 +37,9 @@ pub(super) struct Survey {
 struct Signature {
     parameters: u32,
     /// `None` for several results.
-    result: Option<Option<wasmparser::ValType>>,
+    result: Option<Option<ValType>>,
+    /// Whether it is `(i32, i32, i32, i32) -> i32`.
+    block: bool,
 }
 
 /// What one function pays, and how.
@@ -52,7 +58,7 @@ pub(super) struct Kept {
     /// The index of the local.
     pub(super) index: u32,
     /// What the function returns.
-    pub(super) result: Option<wasmparser::ValType>,
+    pub(super) result: Option<ValType>,
 }
 
 impl Survey {
@@ -68,7 +74,14 @@ impl Survey {
         self.imported_globals + self.defined_globals
     }
 
-    fn payload(&mut self, payload: &Payload<'_>, form: Form) -> Result<()> {
+    /// The function that [`ENTRY`] calls, if there can be one.
+    fn block(&self, function: u32) -> Option<u32> {
+        let defined = function.checked_sub(self.imported_functions)?;
+        let ty = self.types.get(*self.functions.get(defined as usize)? as usize)?;
+        (ty.block && self.memories > 0).then_some(function)
+    }
+
+    fn payload(&mut self, payload: &Payload<'_>, form: Form, process: Option<&str>) -> Result<()> {
         let bad = |error| invalid(&error);
         match payload {
             Payload::TypeSection(section) => {
@@ -96,11 +109,16 @@ impl Survey {
                     self.functions.push(ty.map_err(bad)?);
                 }
             }
+            Payload::MemorySection(section) => self.memories = section.count(),
             Payload::GlobalSection(section) => self.defined_globals = section.count(),
             Payload::ExportSection(section) if form == Form::Trapping => {
                 for export in section.clone() {
-                    if export.map_err(bad)?.name == COUNTER {
-                        return Err(reserved("exports", COUNTER));
+                    let export = export.map_err(bad)?;
+                    if let Some(mine) = [COUNTER, ENTRY].into_iter().find(|name| *name == export.name) {
+                        return Err(reserved("exports", mine));
+                    }
+                    if process == Some(export.name) && export.kind == ExternalKind::Func {
+                        self.process = self.block(export.index);
                     }
                 }
             }
@@ -151,8 +169,8 @@ impl Survey {
     }
 }
 
-/// Validates and surveys `wasm`.
-pub(super) fn survey(wasm: &[u8], form: Form) -> Result<Survey> {
+/// Validates and surveys `wasm`, and looks for its export `process`.
+pub(super) fn survey(wasm: &[u8], form: Form, process: Option<&str>) -> Result<Survey> {
     let bad = |error| invalid(&error);
     if !Parser::is_core_wasm(wasm) {
         return Err(Error::rejected("not-wasm", "the file is not a binary core WebAssembly module"));
@@ -168,7 +186,7 @@ pub(super) fn survey(wasm: &[u8], form: Form) -> Result<Survey> {
             allocations = function.into_allocations();
             survey.body(&body)?;
         }
-        survey.payload(&payload, form)?;
+        survey.payload(&payload, form, process)?;
     }
     Ok(survey)
 }
@@ -180,7 +198,8 @@ fn signature(ty: &CompositeInnerType) -> Result<Signature> {
         [one] => Some(Some(*one)),
         _ => None,
     };
-    Ok(Signature { parameters: ty.params().len() as u32, result })
+    let block = ty.params() == [ValType::I32; 4] && ty.results() == [ValType::I32];
+    Ok(Signature { parameters: ty.params().len() as u32, result, block })
 }
 
 /// What validation has ruled out.

@@ -168,6 +168,37 @@ fn starting(lines: &[String], start: &str) -> usize {
 }
 
 #[test]
+fn a_block_has_an_entry_that_sets_the_counter_and_fetches_the_answer() {
+    const PROCESS: &str = "(func (export \"process\") (param i32 i32 i32 i32) (result i32) (i32.const 0))";
+    let entered = |text: String, process: &str| {
+        let wasm = meter_block(&binary(&text), process).expect("it can be rewritten");
+        let mut validator = wasmparser::Validator::new_with_features(CORE_FEATURES);
+        validator.validate_all(&wasm).expect("what came out is valid");
+        shown(&wasm)
+    };
+    let fill = "(func (memory.fill (i32.const 0) (i32.const 0) (i32.const 1)))";
+    for (more, index) in [("", 1), (fill, 3)] {
+        let lines = entered(format!("(module (memory 1) {PROCESS} {more})"), "process");
+        assert_eq!(starting(&lines, &format!("export {ENTRY} Func {index}")), 1, "{lines:#?}");
+        let body = lines.last().expect("it has code");
+        let set = "LocalGet { local_index: 0 } GlobalSet { global_index: 0 }";
+        assert!(
+            body.contains(set) && body.contains("I64Load") && body.contains("Call { function_index: 0 }"),
+            "{body}"
+        );
+    }
+    let without = [
+        (format!("(module (memory 1) {PROCESS})"), "another"),
+        (format!("(module {PROCESS})"), "process"),
+        ("(module (memory (export \"process\") 1))".to_owned(), "process"),
+        ("(module (memory 1) (func (export \"process\")))".to_owned(), "process"),
+    ];
+    for (text, process) in without {
+        assert_eq!(starting(&entered(text, process), &format!("export {ENTRY}")), 0);
+    }
+}
+
+#[test]
 fn each_loop_pays_for_what_is_directly_in_it() {
     let wasm = binary(
         "(module (func (param i32) (local f64)
@@ -178,7 +209,7 @@ fn each_loop_pays_for_what_is_directly_in_it() {
                 (loop (br_if 0 (local.get 0)) (br 1)))
             (drop (i32.div_u (local.get 0) (local.get 0)))))",
     );
-    let survey = survey::survey(&wasm, Form::Trapping).expect("it is valid");
+    let survey = survey::survey(&wasm, Form::Trapping, None).expect("it is valid");
     // const drop, then get get div drop; get if return; get br_if br.
     let body = &survey.bodies[0];
     assert_eq!((body.entry, body.loops.as_slice()), (2 + 2 + 8 + 1, [3, 3].as_slice()));
@@ -190,9 +221,11 @@ fn each_loop_pays_for_what_is_directly_in_it() {
 fn what_cannot_be_rewritten_is_refused_with_its_reason() {
     let asking = binary(&format!("(module (import \"{MODULE}\" \"x\" (func)))"));
     let trapping = binary(&format!("(module (global (export \"{COUNTER}\") i32 (i32.const 0)))"));
-    let cases: [(Vec<u8>, Form, &str); 9] = [
+    let entry = binary(&format!("(module (func (export \"{ENTRY}\")))"));
+    let cases: [(Vec<u8>, Form, &str); 10] = [
         (asking.clone(), Form::Asking, "the core module imports from `stellatune:meter`, which is reserved"),
         (trapping.clone(), Form::Trapping, "the core module exports `stellatune:meter/counter`, which is reserved"),
+        (entry, Form::Trapping, "the core module exports `stellatune:meter/entry`, which is reserved"),
         (binary("(component)"), Form::Asking, "not a binary core WebAssembly module"),
         (Vec::new(), Form::Trapping, "not a binary core WebAssembly module"),
         (binary("(module (memory 1 1 shared))"), Form::Asking, "feature that is off: threads"),

@@ -4,13 +4,14 @@ use std::{
     env,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
 use super::{
-    Inner, Runtime,
+    Inner, Runtime, Writes,
     components::{Components, HostLimits, Shared},
 };
 use crate::{
@@ -19,12 +20,17 @@ use crate::{
     error::{Error, ErrorKind, Result},
     host::Services,
     install::Store,
-    limits::{Budgets, Limits},
+    lifecycle::RestartPolicy,
+    limits::{Budgets, COMPILE, Limits},
     registry::{BundledPackage, Snapshot},
+    schedule::{Floor, Pools, Timer},
 };
 
 /// Events kept for a receiver that is slow.
 const EVENTS: usize = 256;
+
+/// Time the sessions of a replaced version have to finish: most tracks end within it, and a fixed plugin gets into use.
+const DRAIN: Duration = Duration::from_secs(600);
 
 /// Sets a runtime up. Everything has a default but the engine.
 pub struct RuntimeBuilder {
@@ -36,6 +42,10 @@ pub struct RuntimeBuilder {
     services: Services,
     limits: HostLimits,
     budgets: Budgets,
+    compile: Duration,
+    restarts: RestartPolicy,
+    drain: Duration,
+    pub(super) timer: Timer,
     wasm_only: bool,
 }
 
@@ -50,6 +60,10 @@ impl RuntimeBuilder {
             services: Services::default(),
             limits: HostLimits { audio: Limits::AUDIO, catalog: Limits::CATALOG },
             budgets: Budgets::default(),
+            compile: COMPILE,
+            restarts: RestartPolicy::default(),
+            drain: DRAIN,
+            timer: Timer::new(),
             wasm_only: true,
         }
     }
@@ -104,6 +118,28 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How long a processor may work to compile a component, 10 s unless set; six times that where it works for others
+    /// too.
+    #[must_use]
+    pub fn compile_deadline(mut self, deadline: Duration) -> Self {
+        self.compile = deadline;
+        self
+    }
+
+    /// How components that crash are restarted.
+    #[must_use]
+    pub fn restarts(mut self, policy: RestartPolicy) -> Self {
+        self.restarts = policy;
+        self
+    }
+
+    /// How long the sessions of a version that was replaced may go on before they are cut; 10 min unless set.
+    #[must_use]
+    pub fn drain_deadline(mut self, deadline: Duration) -> Self {
+        self.drain = deadline;
+        self
+    }
+
     /// Whether a plugin of the old dynamic-library kind in the plugins directory is an error (the default) or is skipped
     /// with an [`Event::ArtifactSkipped`](crate::event::Event). It is never loaded either way.
     #[must_use]
@@ -123,24 +159,35 @@ impl RuntimeBuilder {
         let cache = cache.and_then(|dir| open_cache(&dir, &root));
         let snapshot = Snapshot::scan(&store, &self.bundled)?;
         let (events, _) = broadcast::channel(EVENTS);
-        let components = Components::new(Shared {
-            engine: self.engine,
-            cache,
-            services: self.services,
-            limits: self.limits,
-            budgets: Arc::new(self.budgets),
+        let floor = Arc::new(Floor {
+            timer: self.timer,
+            pools: Pools::default(),
+            restarts: self.restarts,
+            drain: self.drain,
             events: events.clone(),
         });
-        let inner = Inner {
+        let inner = Arc::new_cyclic(|runtime| Inner {
+            components: Components::new(Shared {
+                engine: self.engine,
+                cache,
+                services: self.services,
+                limits: self.limits,
+                budgets: Arc::new(self.budgets),
+                compile: self.compile,
+                floor,
+                runtime: runtime.clone(),
+            }),
             store,
             bundled: self.bundled,
-            components,
             snapshot: RwLock::new(Arc::new(snapshot)),
+            scans: Mutex::default(),
+            scanning: Mutex::new(()),
+            writes: Writes::default(),
             wasm_only: self.wasm_only,
             events,
-        };
+        });
         inner.report_old(&inner.snapshot.read());
-        Ok(Runtime(Arc::new(inner)))
+        Ok(Runtime(inner))
     }
 }
 

@@ -2,19 +2,23 @@
 
 use std::{fmt, sync::Arc};
 
-use super::trim::{self, Trim};
+use super::{
+    pcm::{self, lie},
+    trim::{self, Trim},
+};
 use crate::{
-    actor::{Actor, Canceller, Guest, Session},
+    actor::{Actor, Canceller, Guest, Priority, Session},
+    config::{self, Config, ConfigUpdate},
     control::CancelToken,
     engine::Instance,
-    error::{CallError, CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
+    error::{CallResult, Error, ErrorKind, PluginError, Result},
     host::HostStream,
-    limits::{CHANNELS, CallClass, SAMPLE_RATES},
-    manifest::AbilityKind,
+    limits::CallClass,
+    manifest::{Ability, AbilityKind},
     registry::Snapshot,
     route::{self, RouteKey, Selector},
     table::ObjectId,
-    types::{DecoderInfo, MediaMetadata, PcmF32Chunk},
+    types::{AudioSpec, DecoderInfo, MediaMetadata, PcmF32Chunk},
 };
 
 /// Frames asked of the guest in one call. Measured: larger calls are no faster.
@@ -46,6 +50,7 @@ impl PcmBlock {
 pub struct Decoder {
     session: Session,
     route: RouteKey,
+    ability: Ability,
     info: DecoderInfo,
     /// The music's duration, if known.
     duration_ms: Option<u64>,
@@ -58,15 +63,17 @@ pub struct Decoder {
 impl Decoder {
     pub(super) async fn open(
         actor: &Arc<Actor>,
-        route: RouteKey,
+        (route, ability): (RouteKey, Ability),
         input: Box<dyn HostStream>,
         ext_hint: Option<String>,
+        config: Option<Config>,
     ) -> Result<Self> {
         let token = CancelToken::default();
-        let (session, info) = Session::open(actor, token, move |guest, token| {
+        let (session, info) = Session::open(actor, Priority::default(), token, move |guest, token| {
             let session = guest.call("decoder.open", CallClass::Stream, token, |instance| {
                 decoder(instance)?.open(input, ext_hint.as_deref())
             })?;
+            config::first(guest, session, CallClass::Stream, token, config)?;
             let info = guest.call("decoder.info", CallClass::Stream, token, |instance| {
                 check_info(decoder(instance)?.info(session)?)
             });
@@ -80,7 +87,7 @@ impl Decoder {
         })
         .await?;
         let (duration_ms, trim) = (trim::duration_ms(&info), Trim::new(&info));
-        Ok(Self { session, route, info, duration_ms, trim, ended: false, pending: None })
+        Ok(Self { session, route, ability, info, duration_ms, trim, ended: false, pending: None })
     }
 
     /// Makes it give all that the plugin decodes, encoder delay and padding with it. For a stream that was just opened.
@@ -171,6 +178,26 @@ impl Decoder {
         Ok(())
     }
 
+    /// Gives the session new settings, of at most 64 KiB. A decoder cannot be made anew in the middle of its stream: one that
+    /// asks for that goes on as it was.
+    ///
+    /// # Errors
+    /// `invalid_argument`: they do not fit the plugin's schema. `unsupported`: the plugin rejects them, or takes them only
+    /// when a stream is opened. `plugin_error`, `timeout`, `trap`, `cancelled` as for [`seek`](Self::seek).
+    pub async fn configure(&mut self, config_json: &str) -> Result<ConfigUpdate> {
+        let config = Config::check(config_json, &self.ability)?;
+        config::update(&mut self.session, CallClass::Stream, config, |_, _| {
+            Err(Error::new(ErrorKind::Unsupported, "the decoder takes these settings only for a new stream")
+                .help("open the stream again with them"))
+        })
+        .await
+    }
+
+    /// How soon later calls are due, where the plugin serves others too; `Interactive` unless set.
+    pub fn set_priority(&mut self, priority: Priority) {
+        self.session.set_priority(priority);
+    }
+
     /// Cuts this session's call in flight, from any thread. Its instance is discarded with it.
     pub fn canceller(&self) -> Canceller {
         self.session.canceller()
@@ -212,7 +239,7 @@ fn read_frames(guest: &mut Guest, session: ObjectId, token: &CancelToken, wanted
                 break;
             }
             Ok(chunk) => {
-                append(&mut read.samples, &chunk.interleaved_f32le);
+                pcm::append(&mut read.samples, &chunk.interleaved_f32le);
                 let got = chunk.interleaved_f32le.len() / (4 * usize::from(channels));
                 left -= u32::try_from(got).unwrap_or(left).min(left);
                 // The last audio may say that it is; asking again would be answered with an empty chunk.
@@ -245,23 +272,8 @@ fn check_chunk(chunk: &PcmF32Chunk, channels: u16) -> CallResult<()> {
 }
 
 fn check_info(info: DecoderInfo) -> CallResult<DecoderInfo> {
-    if !SAMPLE_RATES.contains(&info.sample_rate) {
-        return Err(lie(&format!("a sample rate of {} Hz", info.sample_rate)));
-    }
-    if !CHANNELS.contains(&info.channels) {
-        return Err(lie(&format!("{} channels", info.channels)));
-    }
-    Ok(info)
-}
-
-/// A guest that returns what the contract forbids is broken, whatever it believes.
-fn lie(what: &str) -> CallError {
-    Trap::new(TrapKind::Abi, format!("the plugin returned {what}")).into()
-}
-
-fn append(samples: &mut Vec<f32>, bytes: &[u8]) {
-    samples
-        .extend(bytes.chunks_exact(4).map(|sample| f32::from_le_bytes([sample[0], sample[1], sample[2], sample[3]])));
+    let spec = AudioSpec { sample_rate: info.sample_rate, channels: info.channels };
+    pcm::unfit(spec).map_or(Ok(info), |why| Err(lie(&why)))
 }
 
 fn decoder(instance: &mut dyn Instance) -> CallResult<&mut dyn crate::capability::Decoder> {

@@ -4,32 +4,30 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::broadcast;
 
-use super::{Runtime, blocking};
+use super::{blocking, pcm};
 use crate::{
-    actor::{Actor, Canceller, Guest, Session},
+    actor::{Actor, Canceller, Guest, Priority, Session},
+    config::{self, Config, ConfigUpdate},
     control::CancelToken,
     engine::{Engine, Instance},
-    error::{CallError, CallResult, Error, ErrorKind, PluginError, Result, Trap, TrapKind},
+    error::{CallResult, Error, ErrorKind, PluginError, Result},
     event::Event,
     hot::{HotControl, HotParameters, HotProcessor, HotSpec, Primed},
     limits::{CallClass, Limits},
-    manifest::AbilityKind,
+    manifest::Ability,
     registry::Snapshot,
-    route::{self, RouteKey, Selector},
+    route::RouteKey,
     table::ObjectId,
-    types::{AudioSpec, ConfigUpdateMode, CoreModuleSpec},
+    types::{AudioSpec, CoreModuleSpec},
 };
 
-/// Frames given to the component in one call.
+/// Frames given to either form in one call.
 const CALL_FRAMES: usize = 4_096;
-
-/// Bytes of a configuration at most.
-const CONFIG_BYTES: usize = 64 * 1024;
 
 /// How a DSP is opened.
 #[derive(Clone, Debug, Default)]
 pub struct DspOptions {
-    /// Its configuration, as JSON; the plugin's own default without one.
+    /// Its settings, as JSON; the plugin's own default without any.
     pub config: Option<String>,
     /// Uses component calls even where there is a hot-path module.
     pub component_only: bool,
@@ -48,97 +46,58 @@ pub enum DspPath {
     },
 }
 
-/// An open DSP, for audio of one shape. Closed when dropped.
+/// An open processor of a DSP plugin, for audio of one shape. Closed when dropped.
 ///
 /// Its hot-path module runs where [`process`](Self::process) is called: this is for work off the audio thread. A module that
-/// fails is given up, and the block in which it does and all later ones go through the component.
+/// fails is given up, and the block in which it does and all later ones go through the component. For the audio thread,
+/// prime a [`HotProcessor`] of what [`describe_hot_path`](Self::describe_hot_path) and
+/// [`hot_parameters`](Self::hot_parameters) tell.
 pub struct Dsp {
     session: Session,
-    events: broadcast::Sender<Event>,
     route: RouteKey,
-    stream: AudioSpec,
+    ability: Ability,
+    spec: AudioSpec,
+    modules: Modules,
     path: DspPath,
     hot: Option<Hot>,
+}
+
+/// Where hot-path modules come from, and who hears that one is not used.
+pub(super) struct Modules {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) plugins: Arc<Snapshot>,
+    pub(super) events: broadcast::Sender<Event>,
 }
 
 struct Hot {
     processor: HotProcessor,
     control: HotControl,
+    /// Whether it can be told other parameters while it plays.
+    configurable: bool,
     /// A block on its way out.
     output: Vec<f32>,
 }
 
-/// What a component says of its module, and of itself for it.
-type Described = (Result<Option<CoreModuleSpec>>, Result<Option<String>>);
-
-impl Runtime {
-    /// Opens a DSP for audio of the shape `stream`, through its hot-path module where it has one that can be used.
-    ///
-    /// # Errors
-    /// `not_found`: no such plugin, or it has no such DSP. `invalid_argument`: the configuration is no JSON, or longer than
-    /// 64 KiB. `plugin_error`: the plugin refuses the stream or the configuration. A hot-path module that cannot be used is no
-    /// error: [`Dsp::path`] says why, and an event.
-    pub async fn open_dsp(&self, dsp: &Selector, stream: AudioSpec, options: &DspOptions) -> Result<Dsp> {
-        let operation = |error: Error| error.plugin(dsp.plugin_id.as_str()).during("dsp.open");
-        let config = options.config.as_deref().map(checked).transpose().map_err(operation)?;
-        let snapshot = self.plugins();
-        let route = route::forced(&snapshot, AbilityKind::Dsp, dsp).map_err(|error| {
-            error.during("dsp.open").help("`stellatune plugin show ID` shows the types of a plugin's abilities")
-        })?;
-        let group = self.0.components.group(&snapshot, &route).await?;
-        let actor = match group.acquire().await {
-            Ok(actor) => actor,
-            Err(error) => {
-                if let Some(reason) = group.failure() {
-                    self.component_failed(&route, reason).await;
-                }
-                return Err(error.plugin(route.plugin_id.as_str()));
-            }
-        };
-        Dsp::open(self, &snapshot, &actor, route, stream, config, options.component_only).await
-    }
-}
-
 impl Dsp {
-    async fn open(
-        runtime: &Runtime,
-        snapshot: &Arc<Snapshot>,
+    pub(super) async fn open(
         actor: &Arc<Actor>,
-        route: RouteKey,
-        stream: AudioSpec,
-        config: Option<String>,
+        (route, ability): (RouteKey, Ability),
+        spec: AudioSpec,
+        config: Option<Config>,
+        modules: Modules,
         component_only: bool,
     ) -> Result<Self> {
+        pcm::check_spec(spec)?;
         let open = move |guest: &mut Guest, token: &CancelToken| {
-            let processor =
-                guest.call("dsp.create", CallClass::Stream, token, |instance| dsp(instance)?.create(stream))?;
-            if let Some(config) = config
-                && let Err(error) = apply(guest, processor, token, &config)
-            {
-                guest.close(processor, CallClass::Stream);
-                return Err(error);
-            }
-            Ok((processor, (!component_only).then(|| describe(guest, processor, token, stream))))
+            let processor = create(guest, token, spec)?;
+            config::first(guest, processor, CallClass::Block, token, config)?;
+            Ok((processor, ()))
         };
-        let (session, described) = Session::open(actor, CancelToken::default(), open).await?;
-        let mut opened = Self {
-            session,
-            events: runtime.0.events.clone(),
-            route,
-            stream,
-            path: DspPath::Component { reason: "the hot path was not asked for".to_owned() },
-            hot: None,
-        };
-        match described {
-            None => {}
-            Some((Ok(None), _)) => {
-                opened.path =
-                    DspPath::Component { reason: "the plugin has no hot-path module for this stream".to_owned() };
-            }
-            Some(described) => match prime(runtime.engine(), snapshot, &opened.route, stream, described).await {
-                Ok(primed) => opened.heat(primed),
-                Err(error) => opened.fall_back(&error.to_string()),
-            },
+        let (session, ()) = Session::open(actor, Priority::RealTime, CancelToken::default(), open).await?;
+        let path = DspPath::Component { reason: "the hot path was not asked for".to_owned() };
+        let mut opened = Self { session, route, ability, spec, modules, path, hot: None };
+        if !component_only {
+            opened.heat().await?;
         }
         Ok(opened)
     }
@@ -148,9 +107,9 @@ impl Dsp {
         &self.route
     }
 
-    /// The shape of its audio.
-    pub fn stream(&self) -> AudioSpec {
-        self.stream
+    /// The audio it was opened for.
+    pub fn spec(&self) -> AudioSpec {
+        self.spec
     }
 
     /// Which form of it works now.
@@ -158,87 +117,129 @@ impl Dsp {
         &self.path
     }
 
-    /// Processes whole interleaved frames in place.
+    /// Processes interleaved samples, whole frames, in place.
     ///
     /// A block that the hot-path module does not process, without failing, stays as it was.
     ///
     /// # Errors
-    /// `invalid_argument`: no whole frames. `plugin_error`: the component refuses the block, of which it may have processed
-    /// a part; go on. `timeout`, `trap`, `cancelled`: the DSP is gone.
-    pub async fn process(&mut self, samples: &mut [f32]) -> Result<()> {
-        let channels = usize::from(self.stream.channels);
-        if !samples.len().is_multiple_of(channels) {
-            let text = format!("{} samples are no whole frames of {channels} channels", samples.len());
-            return Err(Error::new(ErrorKind::InvalidArgument, text).during("dsp.process"));
-        }
-        let done = self.process_hot(samples);
-        for block in samples[done..].chunks_mut(CALL_FRAMES * channels) {
+    /// `invalid_argument`: no whole frames. `plugin_error`: the component says no, and lives on; of more than 4,096 frames
+    /// it may have processed the first ones. `timeout`, `trap`, `cancelled`: the processor is gone.
+    pub async fn process(&mut self, interleaved: &mut [f32]) -> Result<()> {
+        pcm::check_frames(interleaved, self.spec.channels)?;
+        let done = self.process_hot(interleaved)?;
+        for block in interleaved[done..].chunks_mut(CALL_FRAMES * usize::from(self.spec.channels)) {
             self.process_component(block).await?;
         }
         Ok(())
     }
 
-    /// Gives it another configuration, which is in effect from the next block on.
+    /// The core module that processes the same on the audio thread, if the plugin offers one: see [`crate::hot`].
     ///
     /// # Errors
-    /// `invalid_argument`: it is no JSON, or too long. `plugin_error`: the plugin refuses it. `unsupported`: the plugin would
-    /// have to be opened anew for it. The old one stays in effect. `timeout`, `trap`, `cancelled`: the DSP is gone.
-    pub async fn configure(&mut self, config_json: &str) -> Result<()> {
-        let config = checked(config_json)?;
-        let hot = self.hot.is_some();
-        let state = self
-            .session
+    /// `plugin_error`: the plugin says no, and lives on. `timeout`, `trap`, `cancelled`: the processor is gone.
+    pub async fn describe_hot_path(&mut self) -> Result<Option<CoreModuleSpec>> {
+        let spec = self.spec;
+        self.session
             .run(move |guest, processor, token| {
-                let plan = guest.call("dsp.plan-config-update-json", CallClass::Stream, token, |instance| {
-                    instance.plan_config(processor, &config)
-                })?;
-                let reason = plan.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-                match plan.mode {
-                    ConfigUpdateMode::HotApply => apply(guest, processor, token, &config)?,
-                    ConfigUpdateMode::Recreate => {
-                        let text = format!("the plugin must be opened anew for this configuration{reason}");
-                        return Err(Error::new(ErrorKind::Unsupported, text).help("close it and open it again"));
-                    }
-                    ConfigUpdateMode::Reject => {
-                        let text = format!("the plugin rejects the configuration{reason}");
-                        return Err(Error::new(ErrorKind::PluginError, text));
-                    }
-                }
-                Ok(hot.then(|| state(guest, processor, token)))
+                guest.call("dsp.describe-hot-path", CallClass::Block, token, |instance| {
+                    dsp(instance)?.describe_hot_path(processor, spec)
+                })
             })
             .await
-            .map_err(|error| error.plugin(self.route.plugin_id.as_str()).during("dsp.configure"))?;
-        let parameters = state.map(|state| parameters(state).transpose());
-        let told = match (parameters, &mut self.hot) {
-            (Some(Some(Ok(parameters))), Some(hot)) => hot.control.configure(parameters),
-            (Some(Some(Err(error))), _) => Err(error),
-            _ => Ok(()),
-        };
-        // The component has it; a module that cannot be told would go on with the old one.
-        if let Err(error) = told {
-            self.fall_back(&error.to_string());
-        }
-        Ok(())
     }
 
-    /// Cuts this DSP's call in flight, from any thread. Its instance is discarded with it.
+    /// What the settings make of that module, if they are for it to know: for [`HotSpec::with_parameters`] and, later,
+    /// [`HotControl::configure`].
+    ///
+    /// # Errors
+    /// As [`describe_hot_path`](Self::describe_hot_path); `plugin_error` also for parameters that no module can be given.
+    pub async fn hot_parameters(&mut self) -> Result<Option<HotParameters>> {
+        let state = self
+            .session
+            .run(|guest, processor, token| {
+                guest
+                    .call("dsp.export-state-json", CallClass::Block, token, |instance| instance.export_state(processor))
+            })
+            .await?;
+        state.map_or(Ok(None), |state| HotParameters::of_state(&state))
+    }
+
+    /// Gives it new settings, of at most 64 KiB, which are in effect from the next block on.
+    ///
+    /// # Errors
+    /// `invalid_argument`: they do not fit the plugin's schema. `unsupported`: the plugin rejects them. `plugin_error`: it
+    /// says no. The old ones stay in effect. `timeout`, `trap`, `cancelled`: the processor is gone.
+    pub async fn configure(&mut self, config_json: &str) -> Result<ConfigUpdate> {
+        let (spec, config) = (self.spec, Config::check(config_json, &self.ability)?);
+        let create = move |guest: &mut Guest, token: &CancelToken| create(guest, token, spec);
+        let updated = config::update(&mut self.session, CallClass::Block, config, create).await?;
+        if let Some(hot) = &self.hot {
+            // Made anew, it may describe another module, as it may for settings that its module cannot be told.
+            if updated == ConfigUpdate::Recreated || !hot.configurable {
+                self.heat().await?;
+            } else {
+                self.tell().await?;
+            }
+        }
+        Ok(updated)
+    }
+
+    /// How soon later calls are due, where the plugin serves others too; `RealTime` unless set.
+    pub fn set_priority(&mut self, priority: Priority) {
+        self.session.set_priority(priority);
+    }
+
+    /// Cuts the call in flight, from any thread. The plugin's instance is discarded with it.
     pub fn canceller(&self) -> Canceller {
         self.session.canceller()
     }
 
-    /// Closes the DSP. Dropping it does the same without waiting.
+    /// Closes the processor. Dropping it does the same without waiting.
     pub async fn close(self) {
         self.session.close().await;
     }
 
-    fn heat(&mut self, primed: Primed) {
-        match HotProcessor::new(primed) {
-            Ok((processor, control)) => {
-                self.hot = Some(Hot { processor, control, output: Vec::new() });
+    /// Puts the module into its place that the component describes now, if one can be used.
+    async fn heat(&mut self) -> Result<()> {
+        self.hot = None;
+        let described = match self.describe_hot_path().await {
+            Ok(None) => {
+                let reason = "the plugin has no hot-path module for this stream".to_owned();
+                self.path = DspPath::Component { reason };
+                return Ok(());
+            }
+            Ok(Some(described)) => self.hot_parameters().await.map(|parameters| (described, parameters)),
+            Err(error) => Err(error),
+        };
+        let made = match described {
+            Ok((described, parameters)) => self.modules.make(&self.route, described, self.spec, parameters).await,
+            Err(error) => Err(may_refuse(error)?),
+        };
+        match made {
+            Ok(hot) => {
+                self.hot = Some(hot);
                 self.path = DspPath::Hot;
             }
             Err(error) => self.fall_back(&error.to_string()),
         }
+        Ok(())
+    }
+
+    /// Tells the module what the component was told; one that cannot be told would go on with what was.
+    async fn tell(&mut self) -> Result<()> {
+        match self.hot_parameters().await {
+            Ok(None) => self.heat().await?,
+            Ok(Some(parameters)) => {
+                if let Some(Err(error)) = self.hot.as_mut().map(|hot| hot.configure(parameters)) {
+                    self.fall_back(&error.to_string());
+                }
+            }
+            Err(error) => {
+                let error = may_refuse(error)?;
+                self.fall_back(&error.to_string());
+            }
+        }
+        Ok(())
     }
 
     /// Goes on with component calls, and says why.
@@ -247,7 +248,7 @@ impl Dsp {
         self.path = DspPath::Component { reason: reason.to_owned() };
         tracing::info!(plugin = %self.route.plugin_id, "component calls instead of the hot path: {reason}");
         // Without a listener there is nobody to tell.
-        let _ = self.events.send(Event::HotPathUnused {
+        let _ = self.modules.events.send(Event::HotPathUnused {
             plugin_id: self.route.plugin_id.to_string(),
             component_id: self.route.component_id.to_string(),
             reason: reason.to_owned(),
@@ -255,9 +256,13 @@ impl Dsp {
     }
 
     /// Lets the module process as far as it goes; the samples that are done.
-    fn process_hot(&mut self, samples: &mut [f32]) -> usize {
+    fn process_hot(&mut self, interleaved: &mut [f32]) -> Result<usize> {
+        if self.hot.is_some() {
+            // A plugin that was stopped is stopped in both of its forms.
+            self.session.check()?;
+        }
         let mut done = 0;
-        for block in samples.chunks_mut(CALL_FRAMES * usize::from(self.stream.channels)) {
+        for block in interleaved.chunks_mut(CALL_FRAMES * usize::from(self.spec.channels)) {
             let Some(hot) = &mut self.hot else { break };
             hot.output.resize(block.len(), 0.0);
             hot.processor.process(block, &mut hot.output);
@@ -268,95 +273,78 @@ impl Dsp {
             block.copy_from_slice(&hot.output);
             done += block.len();
         }
-        done
+        Ok(done)
     }
 
     async fn process_component(&mut self, block: &mut [f32]) -> Result<()> {
-        let channels = self.stream.channels;
-        let bytes: Vec<u8> = block.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        let changed = self
+        let (channels, input) = (self.spec.channels, pcm::bytes(block, self.spec.channels)?);
+        let output = self
             .session
             .run(move |guest, processor, token| {
                 guest.call("dsp.process-interleaved-f32", CallClass::Block, token, |instance| {
-                    let changed = dsp(instance)?.process_interleaved_f32(processor, channels, &bytes)?;
-                    // Plugin contract 6.
-                    if changed.len() != bytes.len() {
-                        let text = format!("the plugin returned {} bytes for {}", changed.len(), bytes.len());
-                        return Err(CallError::from(Trap::new(TrapKind::Abi, text)));
+                    let output = dsp(instance)?.process_interleaved_f32(processor, channels, &input)?;
+                    // The contract lets a DSP change samples, not how many there are (plugin contract 6).
+                    if output.len() != input.len() {
+                        return Err(pcm::lie(&format!("{} bytes for {} bytes of audio", output.len(), input.len())));
                     }
-                    Ok(changed)
+                    Ok(pcm::samples(&output))
                 })
             })
             .await?;
-        for (sample, bytes) in block.iter_mut().zip(changed.as_chunks::<4>().0) {
-            *sample = f32::from_le_bytes(*bytes);
-        }
+        block.copy_from_slice(&output);
         Ok(())
     }
 }
 
 impl fmt::Debug for Dsp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { route, stream, path, .. } = self;
-        f.debug_struct("Dsp").field("route", route).field("stream", stream).field("path", path).finish_non_exhaustive()
+        let Self { route, spec, path, .. } = self;
+        f.debug_struct("Dsp").field("route", route).field("spec", spec).field("path", path).finish_non_exhaustive()
     }
 }
 
-/// A configuration that is JSON and not too long.
-fn checked(config: &str) -> Result<String> {
-    let refused = |why: String| {
-        Error::new(ErrorKind::InvalidArgument, format!("the configuration {why}"))
-            .help("`stellatune --json plugin show ID` shows the schema of a plugin's configuration")
-    };
-    if config.len() > CONFIG_BYTES {
-        return Err(refused(format!("has {} bytes; {CONFIG_BYTES} is all", config.len())));
+impl Modules {
+    /// Makes a module ready, on a thread for such work.
+    async fn make(
+        &self,
+        route: &RouteKey,
+        described: CoreModuleSpec,
+        stream: AudioSpec,
+        parameters: Option<HotParameters>,
+    ) -> Result<Hot> {
+        let (engine, plugins, id) = (Arc::clone(&self.engine), Arc::clone(&self.plugins), route.plugin_id.to_string());
+        blocking(move || {
+            let spec = HotSpec::new(described, stream)?.with_parameters(parameters);
+            let gone = || Error::new(ErrorKind::NotFound, "the plugin is gone");
+            // X16
+            let file = plugins.plugin(&id).ok_or_else(gone)?.file_bytes(spec.path())?;
+            let primed = Primed::new(&*engine, &file.bytes, &spec, &Limits::HOT)?;
+            let configurable = primed.is_configurable();
+            let (processor, control) = HotProcessor::new(primed)?;
+            Ok(Hot { processor, control, configurable, output: Vec::new() })
+        })
+        .await
     }
-    serde_json::from_str::<serde::de::IgnoredAny>(config).map_err(|error| refused(format!("is no JSON: {error}")))?;
-    Ok(config.to_owned())
 }
 
-fn apply(guest: &mut Guest, processor: ObjectId, token: &CancelToken, config: &str) -> Result<()> {
-    guest.call("dsp.apply-config-update-json", CallClass::Stream, token, |instance| {
-        instance.apply_config(processor, config)
-    })
+impl Hot {
+    fn configure(&mut self, parameters: HotParameters) -> Result<()> {
+        self.control.configure(parameters)?;
+        // Taken at once, so that none wait for a block that may be long in coming.
+        self.processor.block(0);
+        Ok(())
+    }
 }
 
-fn describe(guest: &mut Guest, processor: ObjectId, token: &CancelToken, stream: AudioSpec) -> Described {
-    let spec = guest.call("dsp.describe-hot-path", CallClass::Stream, token, |instance| {
-        dsp(instance)?.describe_hot_path(processor, stream)
-    });
-    let state = if matches!(spec, Ok(Some(_))) { state(guest, processor, token) } else { Ok(None) };
-    (spec, state)
+/// Nothing but a plugin's refusal leaves the component as it was.
+fn may_refuse(error: Error) -> Result<Error> {
+    if error.kind() == ErrorKind::PluginError { Ok(error) } else { Err(error) }
 }
 
-fn state(guest: &mut Guest, processor: ObjectId, token: &CancelToken) -> Result<Option<String>> {
-    guest.call("dsp.export-state-json", CallClass::Stream, token, |instance| instance.export_state(processor))
-}
-
-/// What a module is configured with, from its component's state.
-fn parameters(state: Result<Option<String>>) -> Result<Option<HotParameters>> {
-    state?.map_or(Ok(None), |state| HotParameters::of_state(&state))
-}
-
-/// Makes a module ready, on a thread for such work.
-async fn prime(
-    engine: &Arc<dyn Engine>,
-    snapshot: &Arc<Snapshot>,
-    route: &RouteKey,
-    stream: AudioSpec,
-    (spec, state): Described,
-) -> Result<Primed> {
-    let (engine, snapshot, id) = (Arc::clone(engine), Arc::clone(snapshot), route.plugin_id.to_string());
-    blocking(move || {
-        let gone = || Error::new(ErrorKind::NotFound, "the plugin has no hot-path module");
-        let spec = HotSpec::new(spec?.ok_or_else(gone)?, stream)?.with_parameters(parameters(state)?);
-        // X16
-        let file = snapshot.plugin(&id).ok_or_else(gone)?.file_bytes(spec.path())?;
-        Primed::new(&*engine, &file.bytes, &spec, &Limits::HOT)
-    })
-    .await
+fn create(guest: &mut Guest, token: &CancelToken, spec: AudioSpec) -> Result<ObjectId> {
+    guest.call("dsp.create", CallClass::Block, token, |instance| dsp(instance)?.create(spec))
 }
 
 fn dsp(instance: &mut dyn Instance) -> CallResult<&mut dyn crate::capability::Dsp> {
-    instance.dsp().ok_or_else(|| PluginError::Unsupported("the component has no dsp".into()).into())
+    instance.dsp().ok_or_else(|| PluginError::Unsupported("the component has no DSP".into()).into())
 }

@@ -5,37 +5,54 @@
 //! instance (`schedule`), what may be installed ([`crate::install`]).
 
 mod builder;
+mod catalog;
 mod components;
 mod decoder;
 mod dsp;
+mod lyrics;
+mod pcm;
+mod sink;
 mod trim;
 
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use parking_lot::RwLock;
+use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{broadcast, oneshot};
 
 pub use builder::{RuntimeBuilder, default_plugins_dir};
+pub use catalog::{Catalog, OpenedTrack};
 pub use decoder::{Decoder, DecoderChoice, PcmBlock};
 pub use dsp::{Dsp, DspOptions, DspPath};
+pub use lyrics::LyricsProvider;
+pub use sink::Sink;
+
+pub use crate::config::ConfigUpdate;
 
 use self::components::Components;
 use crate::{
+    actor::{self, Actor, ComponentStats, WorkerId},
+    config::Config,
     engine::Engine,
     error::{Error, ErrorKind, Result},
     event::Event,
     install::{Installed, Store},
-    registry::{BundledPackage, Origin, Snapshot},
-    route::RouteKey,
+    manifest::{Ability, AbilityKind, ComponentId, PluginId},
+    registry::{BundledPackage, Origin, Plugin, Snapshot, Status},
+    route::{self, RouteKey, Selector},
     services::stream::Input,
-    types::DisableReason,
+    types::{AudioSpec, DisableReason},
 };
 
-/// Time a call in flight has to end by itself when its plugin is torn down.
-const GRACE: Duration = Duration::from_millis(250);
+/// Time the store waits for failures that are being written: no longer than another process may hold it.
+const WRITES: Duration = Duration::from_secs(30);
 
-/// Time after which a user who quits or disables a plugin has waited enough.
-const TEAR_DOWN: Duration = Duration::from_secs(3);
+/// Time shutdown gives what is still being written, after plugins had theirs: 3 s in all.
+const LAST_WRITES: Duration = Duration::from_millis(300);
 
 /// Runs plugins for one application. Cheap to clone; the last clone shuts down when dropped.
 #[derive(Clone)]
@@ -46,6 +63,9 @@ struct Inner {
     bundled: Vec<BundledPackage>,
     components: Components,
     snapshot: RwLock<Arc<Snapshot>>,
+    scans: Mutex<Scans>,
+    scanning: Mutex<()>,
+    writes: Writes,
     /// Whether artifacts of the old dynamic-library kind are errors.
     wasm_only: bool,
     events: broadcast::Sender<Event>,
@@ -72,13 +92,26 @@ impl Runtime {
         Arc::clone(&self.0.snapshot.read())
     }
 
-    /// Looks at the plugins directory again.
+    /// Looks at the plugins directory again, and follows what changed there: new sessions go to a replaced component's new
+    /// version and open ones may finish; a plugin that is gone or disabled is cut. Calls that come while one looks
+    /// share the next look.
     ///
     /// # Errors
     /// `io`: the directory cannot be read. A single broken plugin is no error but shown as broken.
     pub async fn rescan(&self) -> Result<()> {
-        let inner = Arc::clone(&self.0);
-        blocking(move || inner.rescan()).await
+        let (done, when_done) = oneshot::channel();
+        if self.0.scans.lock().ask(done) {
+            let inner = Arc::clone(&self.0);
+            let looking = blocking(move || {
+                inner.look();
+                Ok(())
+            });
+            if let Err(error) = looking.await {
+                self.0.scans.lock().give_up();
+                return Err(error);
+            }
+        }
+        when_done.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "nobody looked at the plugins")))
     }
 
     /// Installs a package from a directory or a zip, or replaces the installed one of the same id.
@@ -92,7 +125,6 @@ impl Runtime {
         blocking(move || {
             let installed = inner.store.install(&artifact)?;
             inner.rescan()?;
-            inner.components.retire(installed.id.as_str(), DisableReason::Reload);
             inner.send(Event::Installed {
                 plugin_id: installed.id.to_string(),
                 version: installed.version.clone(),
@@ -108,10 +140,10 @@ impl Runtime {
     /// # Errors
     /// `not_found`; `unsupported` for a bundled plugin; `io`.
     pub async fn uninstall(&self, id: &str) -> Result<()> {
-        let (inner, id) = (Arc::clone(&self.0), id.trim().to_owned());
+        let (inner, id, here) = (Arc::clone(&self.0), id.trim().to_owned(), actor::current());
         blocking(move || {
             inner.installed(&id)?;
-            inner.components.tear_down(&id, DisableReason::Unload);
+            inner.components.tear_down(&id, DisableReason::Unload, here);
             inner.store.uninstall(&id)?;
             inner.rescan()?;
             inner.send(Event::Uninstalled { plugin_id: id });
@@ -137,13 +169,15 @@ impl Runtime {
     }
 
     async fn set_enabled(&self, id: &str, enabled: bool) -> Result<()> {
-        let (inner, id) = (Arc::clone(&self.0), id.trim().to_owned());
+        let (inner, id, here) = (Arc::clone(&self.0), id.trim().to_owned(), actor::current());
         blocking(move || {
             inner.known(&id)?;
+            // A failure that is being written must not come after it is forgiven.
+            inner.writes.wait(Instant::now() + WRITES);
             inner.store.set_enabled(&id, enabled)?;
             inner.rescan()?;
             // Enabling starts afresh too: a failed component is given another chance.
-            inner.components.tear_down(&id, DisableReason::HostDisable);
+            inner.components.tear_down(&id, DisableReason::HostDisable, here);
             inner.send(Event::Enabled { plugin_id: id, enabled });
             Ok(())
         })
@@ -162,7 +196,7 @@ impl Runtime {
         let routes = choice.routes(&snapshot, input.ext_hint().as_deref())?;
         let mut errors = Vec::new();
         for route in routes {
-            match self.try_decoder(&snapshot, route.clone(), input).await {
+            match self.try_decoder(route.clone(), input).await {
                 Ok(decoder) => return Ok(decoder),
                 Err(error) => errors.push((route, error)),
             }
@@ -170,47 +204,199 @@ impl Runtime {
         Err(decoder::refused(errors))
     }
 
-    async fn try_decoder(&self, snapshot: &Arc<Snapshot>, route: RouteKey, input: &Input) -> Result<Decoder> {
+    /// Opens a stream with one decoder and its settings.
+    ///
+    /// # Errors
+    /// As [`open_decoder`](Self::open_decoder); `invalid_argument`: the settings do not fit the decoder's schema.
+    pub async fn open_decoder_with(&self, input: &Input, decoder: &Selector, config: &str) -> Result<Decoder> {
+        let (route, ability) = self.ability(AbilityKind::Decoder, decoder)?;
+        let config = Config::check(config, &ability)?;
+        self.decoder(route, ability, input, Some(config)).await
+    }
+
+    async fn try_decoder(&self, route: RouteKey, input: &Input) -> Result<Decoder> {
+        let ability = self.ability_of(&route)?;
+        self.decoder(route, ability, input, None).await
+    }
+
+    async fn decoder(
+        &self,
+        route: RouteKey,
+        ability: Ability,
+        input: &Input,
+        config: Option<Config>,
+    ) -> Result<Decoder> {
         let opened = input.clone();
         // Opened while the component is loaded.
         let stream = blocking(move || opened.open());
-        let group = self.0.components.group(snapshot, &route).await?;
-        let actor = match group.acquire().await {
-            Ok(actor) => actor,
-            Err(error) => {
-                if let Some(reason) = group.failure() {
-                    self.component_failed(&route, reason).await;
-                }
-                return Err(error.plugin(route.plugin_id.as_str()));
-            }
-        };
-        Decoder::open(&actor, route, stream.await?, input.ext_hint()).await
+        let actor = self.acquire(&route, input.worker()).await?;
+        Decoder::open(&actor, (route, ability), stream.await?, input.ext_hint(), config).await
     }
 
-    async fn component_failed(&self, route: &RouteKey, reason: String) {
-        let (inner, route) = (Arc::clone(&self.0), route.clone());
-        let noted = blocking(move || {
-            inner.store.set_failure(route.plugin_id.as_str(), route.component_id.as_str(), &reason)?;
-            inner.send(Event::Failed {
-                plugin_id: route.plugin_id.to_string(),
-                component_id: route.component_id.to_string(),
-                reason,
-            });
-            inner.rescan()
-        });
-        if let Err(error) = noted.await {
-            tracing::warn!("a plugin's failure could not be noted: {error}");
-        }
+    /// Opens a catalogue of a source. With settings, they are applied before anything else.
+    ///
+    /// # Errors
+    /// `not_found`: no such source is installed and enabled. `invalid_argument`: the settings do not fit its schema. Else
+    /// what the plugin answered.
+    pub async fn open_catalog(&self, source: &Selector, config: Option<&str>) -> Result<Catalog> {
+        let (route, ability) = self.ability(AbilityKind::Source, source)?;
+        let config = config.map(|config| Config::check(config, &ability)).transpose()?;
+        let actor = self.acquire(&route, None).await?;
+        Catalog::open(&actor, route, ability, config).await
     }
 
-    /// Stops every plugin: calls in flight are cut, `on-disable` runs. Takes at most 3 s; may be called again.
-    pub async fn shutdown(&self) {
-        let inner = Arc::clone(&self.0);
-        let _ = blocking(move || {
-            inner.components.shut_down();
+    /// Opens a lyrics provider. With settings, they are applied before anything else.
+    ///
+    /// # Errors
+    /// As [`open_catalog`](Self::open_catalog).
+    pub async fn open_lyrics(&self, provider: &Selector, config: Option<&str>) -> Result<LyricsProvider> {
+        let (route, ability) = self.ability(AbilityKind::Lyrics, provider)?;
+        let config = config.map(|config| Config::check(config, &ability)).transpose()?;
+        let actor = self.acquire(&route, None).await?;
+        LyricsProvider::open(&actor, route, ability, config).await
+    }
+
+    /// Opens a processor of a DSP for audio of `spec`, with its hot-path module where it has one that can be used. With
+    /// settings, they are applied before anything else.
+    ///
+    /// # Errors
+    /// As [`open_catalog`](Self::open_catalog); `invalid_argument` also for a rate or channels that no stream has. A module
+    /// that cannot be used is no error: [`Dsp::path`] says why, and an event.
+    pub async fn open_dsp(&self, dsp: &Selector, spec: AudioSpec, options: &DspOptions) -> Result<Dsp> {
+        let (route, ability) = self.ability(AbilityKind::Dsp, dsp)?;
+        let config = options.config.as_deref().map(|config| Config::check(config, &ability)).transpose()?;
+        let (engine, events) = (Arc::clone(self.engine()), self.0.events.clone());
+        // As they are before there is an instance: beside one that is newer than that, no older module is used (X16).
+        let modules = dsp::Modules { engine, plugins: self.plugins(), events };
+        let actor = self.acquire(&route, None).await?;
+        Dsp::open(&actor, (route, ability), spec, config, modules, options.component_only).await
+    }
+
+    /// Makes a session of an output sink, which is then to be opened. With settings, they are applied before anything else.
+    ///
+    /// Waits until the sink's replaced version has let go of its device.
+    ///
+    /// # Errors
+    /// As [`open_catalog`](Self::open_catalog).
+    pub async fn open_sink(&self, sink: &Selector, config: Option<&str>) -> Result<Sink> {
+        let (route, ability) = self.ability(AbilityKind::OutputSink, sink)?;
+        let config = config.map(|config| Config::check(config, &ability)).transpose()?;
+        let (inner, replaced) = (Arc::clone(&self.0), route.clone());
+        blocking(move || {
+            inner.components.wait_for_replaced(&replaced);
             Ok(())
         })
-        .await;
+        .await?;
+        let actor = self.acquire(&route, None).await?;
+        Sink::create(&actor, route, ability, config).await
+    }
+
+    fn ability(&self, kind: AbilityKind, selector: &Selector) -> Result<(RouteKey, Ability)> {
+        let route = route::forced(&self.plugins(), kind, selector)?;
+        let ability = self.ability_of(&route)?;
+        Ok((route, ability))
+    }
+
+    fn ability_of(&self, route: &RouteKey) -> Result<Ability> {
+        let plugins = self.plugins();
+        let manifest = plugins.plugin(route.plugin_id.as_str()).and_then(Plugin::manifest);
+        let component = manifest.and_then(|manifest| manifest.component(&route.component_id));
+        let ability = component.and_then(|component| component.ability(route.kind, &route.type_id));
+        let gone = || Error::new(ErrorKind::NotFound, "the plugin is gone").plugin(route.plugin_id.as_str());
+        ability.cloned().ok_or_else(gone)
+    }
+
+    /// An instance for one more session.
+    async fn acquire(&self, route: &RouteKey, avoid: Option<WorkerId>) -> Result<Arc<Actor>> {
+        let mut group = self.0.components.group(&self.plugins(), route)?;
+        let acquired = loop {
+            let acquired = group.acquire(avoid).await;
+            // Replaced meanwhile, it may have failed for that alone; what is there now is asked in its place.
+            match acquired.is_err().then(|| self.0.components.group(&self.plugins(), route)) {
+                Some(Ok(now)) if !Arc::ptr_eq(&now, &group) => group = now,
+                _ => break acquired,
+            }
+        };
+        if acquired.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy) {
+            self.0.components.release_idle();
+        }
+        acquired.map_err(|error| error.plugin(route.plugin_id.as_str()))
+    }
+
+    /// Loads a plugin's components and starts an instance of each, so that the first session need not wait for it.
+    ///
+    /// # Errors
+    /// `not_found`; what loading or starting the first that fails answered.
+    pub async fn warm_up(&self, id: &str) -> Result<()> {
+        let id = id.trim();
+        self.0.known(id)?;
+        let plugins = self.plugins();
+        let manifest = plugins.plugin(id).and_then(Plugin::manifest);
+        for component in manifest.iter().flat_map(|manifest| &manifest.components) {
+            let Some(ability) = component.abilities.first() else { continue };
+            let route = RouteKey {
+                plugin_id: id.parse()?,
+                component_id: component.id.clone(),
+                kind: ability.kind,
+                type_id: ability.type_id.clone(),
+            };
+            if plugins.plugin(id).is_some_and(|plugin| plugin.component_status(&component.id) == Status::Enabled) {
+                self.acquire(&route, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was counted of each component that was used, by plugin and component.
+    pub fn stats(&self) -> Vec<ComponentStats> {
+        self.0.components.stats()
+    }
+
+    /// Keeps what was counted so far as that of the last run; without any, keeps the run before. A run that is ended in the
+    /// middle of it keeps the one before as well.
+    ///
+    /// # Errors
+    /// `busy` while another process changes the store, `io`.
+    pub async fn save_stats(&self) -> Result<()> {
+        let (inner, stats) = (Arc::clone(&self.0), self.stats());
+        if stats.is_empty() {
+            return Ok(());
+        }
+        blocking(move || {
+            let json = serde_json::to_vec_pretty(&stats).map_err(|error| {
+                Error::new(ErrorKind::Internal, format!("cannot write the counters: {error}")).source_error(error)
+            })?;
+            inner.store.keep_stats(&json)
+        })
+        .await
+    }
+
+    /// What was [kept](Self::save_stats) of the last run.
+    ///
+    /// # Errors
+    /// `not_found` where no run was kept, `io` where it cannot be read.
+    pub fn last_stats(&self) -> Result<Vec<ComponentStats>> {
+        let kept = self.0.store.stats()?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no run was counted yet").help("decode something, and ask again")
+        })?;
+        serde_json::from_slice(&kept).map_err(|error| {
+            let text = format!("what was counted in the last run cannot be read: {error}");
+            Error::new(ErrorKind::Io, text).source_error(error).help("the next run replaces it")
+        })
+    }
+
+    /// Stops every plugin: no session is opened any more, calls in flight are cut, `on-disable` runs, and what is to be
+    /// remembered is written. Takes at most 3 s; may be called again, and from anywhere, a plugin's stream included.
+    pub async fn shutdown(&self) {
+        let (inner, here) = (Arc::clone(&self.0), actor::current());
+        let shut_down = move || {
+            inner.shut_down(here);
+            Ok(())
+        };
+        if blocking(shut_down).await.is_err() {
+            // Without a thread for it, it blocks the caller.
+            self.0.shut_down(here);
+        }
     }
 }
 
@@ -222,10 +408,57 @@ impl std::fmt::Debug for Runtime {
 
 impl Inner {
     fn rescan(&self) -> Result<()> {
-        let snapshot = Snapshot::scan(&self.store, &self.bundled)?;
+        // One at a time, so that an older picture never replaces a newer one; and not before what failed is written.
+        let _scanning = self.scanning.lock();
+        self.writes.wait(Instant::now() + WRITES);
+        let snapshot = Arc::new(Snapshot::scan(&self.store, &self.bundled)?);
         self.report_old(&snapshot);
-        *self.snapshot.write() = Arc::new(snapshot);
+        *self.snapshot.write() = Arc::clone(&snapshot);
+        self.components.follow(&snapshot);
         Ok(())
+    }
+
+    /// Looks for everybody who asked, as often as someone asked after the look before had begun. // R15
+    fn look(&self) {
+        loop {
+            let Some(asked) = self.scans.lock().next() else { return };
+            let looked = self.rescan();
+            for done in asked {
+                let answer = looked.as_ref().copied().map_err(|error| Error::new(error.kind(), error.message()));
+                // Who asked may have gone.
+                let _ = done.send(answer);
+            }
+        }
+    }
+
+    /// Stops routing to a component that failed, tells, and has that remembered on a thread of its own: who met the failure
+    /// does not wait for files.
+    fn component_failed(self: &Arc<Self>, plugin: &PluginId, component: &ComponentId, reason: &str) {
+        {
+            let mut snapshot = self.snapshot.write();
+            *snapshot = Arc::new(snapshot.with_failure(plugin.as_str(), component, reason));
+        }
+        self.send(Event::Failed {
+            plugin_id: plugin.to_string(),
+            component_id: component.to_string(),
+            reason: reason.to_owned(),
+        });
+        let (inner, writing) = (Arc::clone(self), self.writes.begin());
+        let (plugin, component, reason) = (plugin.clone(), component.clone(), reason.to_owned());
+        let write = move || {
+            if let Err(error) = inner.store.set_failure(plugin.as_str(), component.as_str(), &reason) {
+                tracing::warn!("a plugin's failure could not be noted: {error}");
+            }
+            drop(writing);
+        };
+        if let Err(error) = thread::Builder::new().name("st-files".into()).spawn(write) {
+            tracing::warn!("a plugin's failure could not be noted: {error}");
+        }
+    }
+
+    fn shut_down(&self, here: Option<WorkerId>) {
+        self.components.shut_down(here);
+        self.writes.wait(Instant::now() + LAST_WRITES);
     }
 
     /// Says which directories hold plugins of the old kind (docs/decisions/0007).
@@ -270,7 +503,60 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.components.shut_down();
+        self.shut_down(actor::current());
+    }
+}
+
+/// Looks at the store that were asked for: those that come during one share the next.
+#[derive(Default)]
+struct Scans {
+    looking: bool,
+    asked: Vec<oneshot::Sender<Result<()>>>,
+}
+
+impl Scans {
+    /// Whether whoever asks has to look.
+    fn ask(&mut self, done: oneshot::Sender<Result<()>>) -> bool {
+        self.asked.push(done);
+        !std::mem::replace(&mut self.looking, true)
+    }
+
+    /// Those to look for now; `None` when there are none and looking is over.
+    fn next(&mut self) -> Option<Vec<oneshot::Sender<Result<()>>>> {
+        let asked = std::mem::take(&mut self.asked);
+        self.looking = !asked.is_empty();
+        self.looking.then_some(asked)
+    }
+
+    fn give_up(&mut self) {
+        self.looking = false;
+        self.asked.clear();
+    }
+}
+
+/// Writes that nobody waits for but shutdown.
+#[derive(Default)]
+struct Writes(Arc<(Mutex<usize>, Condvar)>);
+
+/// A write that has begun.
+struct Writing(Arc<(Mutex<usize>, Condvar)>);
+
+impl Writes {
+    fn begin(&self) -> Writing {
+        *self.0.0.lock() += 1;
+        Writing(Arc::clone(&self.0))
+    }
+
+    fn wait(&self, deadline: Instant) {
+        let mut writing = self.0.0.lock();
+        while *writing > 0 && !self.0.1.wait_until(&mut writing, deadline).timed_out() {}
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        *self.0.0.lock() -= 1;
+        self.0.1.notify_all();
     }
 }
 

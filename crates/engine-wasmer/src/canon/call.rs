@@ -337,7 +337,7 @@ mod tests {
         let control = Arc::new(CallControl::default());
         let _scope = control.enter(Budgets::default().of(CallClass::Start), &CancelToken::default());
         let host = Host::new(Services::default(), &limits, Arc::clone(&control), Box::new(Silent));
-        let mut store = guard::store(&engine, &component.plan, &limits);
+        let (mut store, _) = guard::store(&engine, &component.plan, &limits);
         let env = FunctionEnv::new(&mut store, State::new(host, &component.plan, &limits));
         let meter = Meter::new(&mut store, Arc::clone(&control));
         let mut builder = Builder::run(&component, &mut store, &env, &meter, &limits).expect("it starts");

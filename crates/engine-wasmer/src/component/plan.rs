@@ -206,7 +206,8 @@ impl TableLimits {
     }
 }
 
-/// The tables of a whole component as they are declared.
+/// The tables of a whole component, or of a hot-path module, as they are declared.
+#[derive(Clone, Copy)]
 pub(crate) struct DeclaredTables {
     /// Elements they have at the start.
     pub(crate) elements: u64,

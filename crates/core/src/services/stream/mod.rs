@@ -15,6 +15,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use parking_lot::Mutex;
+
 use bytes::BytesStream;
 use file::FileStream;
 use pump::{Pipe, Pump};
@@ -33,6 +35,8 @@ use crate::{
 pub struct Input {
     source: Arc<Source>,
     ext: Option<String>,
+    /// The worker of the guest that feeds it, which must not read it too.
+    worker: Option<u64>,
 }
 
 enum Source {
@@ -40,6 +44,8 @@ enum Source {
     Path(PathBuf, OnceLock<Pump>),
     Bytes(Arc<[u8]>),
     Reader(Pump),
+    /// A stream there is only once, until it is opened.
+    Once(Mutex<Option<Box<dyn HostStream>>>),
 }
 
 impl Input {
@@ -47,22 +53,36 @@ impl Input {
     pub fn file(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let ext = path.extension().and_then(|ext| normalise(&ext.to_string_lossy()));
-        Self { source: Arc::new(Source::Path(path, OnceLock::new())), ext }
+        Self { ext, ..Self::of(Source::Path(path, OnceLock::new())) }
     }
 
     /// Bytes in memory.
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self { source: Arc::new(Source::Bytes(bytes.into())), ext: None }
+        Self::of(Source::Bytes(bytes.into()))
     }
 
     /// A reader that can seek, read from its first byte wherever it stands. Its reads may block.
     pub fn reader(reader: impl Read + Seek + Send + 'static) -> Self {
-        Self { source: Arc::new(Source::Reader(Pump::seekable(Box::new(reader)))), ext: None }
+        Self::of(Source::Reader(Pump::seekable(Box::new(reader))))
     }
 
     /// A reader that only goes forward, from where it stands. Its reads may block.
     pub fn forward(reader: impl Read + Send + 'static) -> Self {
-        Self { source: Arc::new(Source::Reader(Pump::forward(Box::new(reader)))), ext: None }
+        Self::of(Source::Reader(Pump::forward(Box::new(reader))))
+    }
+
+    /// A stream of the host, which can be opened once. `worker` feeds it, where a guest does.
+    pub(crate) fn stream(stream: Box<dyn HostStream>, worker: Option<u64>) -> Self {
+        Self { worker, ..Self::of(Source::Once(Mutex::new(Some(stream)))) }
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source: Arc::new(source), ext: None, worker: None }
+    }
+
+    /// The worker that must not read it.
+    pub(crate) fn worker(&self) -> Option<u64> {
+        self.worker
     }
 
     /// Names the extension decoders are chosen by, such as `flac`.
@@ -88,7 +108,17 @@ impl Input {
             Source::Path(path, pipe) => open_path(path, pipe)?,
             Source::Bytes(bytes) => Box::new(BytesStream::new(Arc::clone(bytes))),
             Source::Reader(pump) => Box::new(pump.open()?),
+            Source::Once(stream) => stream.lock().take().ok_or_else(|| {
+                Error::new(ErrorKind::Unsupported, "the stream was opened already")
+                    .help("have the source open it again")
+            })?,
         })
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("ext", &self.ext).finish_non_exhaustive()
     }
 }
 
