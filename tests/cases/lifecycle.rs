@@ -348,7 +348,7 @@ fn shared_pools(subject: &Subject) {
     }
 }
 
-fn of_world(id: &str, fixture: &str, world: &str, kind: &str) -> Package {
+pub(super) fn of_world(id: &str, fixture: &str, world: &str, kind: &str) -> Package {
     Package::decoder(id, fixture).with(|manifest| {
         let component = &mut manifest["components"][0];
         component["world"] = world.into();

@@ -11,6 +11,7 @@ mod equalizer;
 mod exports;
 mod faults;
 mod formats;
+mod forms;
 mod guarded;
 mod hooks;
 mod hostile;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<Case> {
         guarded::cases(),
         hot::cases(),
         equalizer::cases(),
+        forms::cases(),
         abi::cases(),
         strings::cases(),
         zoo::cases(),
