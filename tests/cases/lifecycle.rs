@@ -9,8 +9,8 @@ use std::{
 };
 
 use stellatune_plugins::{
-    ConfigUpdate, Decoder, DecoderChoice, Error, ErrorKind, Event, Input, PcmBlock, RestartPolicy, Result, Runtime,
-    RuntimeBuilder,
+    ConfigUpdate, Decoder, DecoderChoice, Dsp, DspOptions, Error, ErrorKind, Event, Input, PcmBlock, RestartPolicy,
+    Result, Runtime, RuntimeBuilder,
     registry::{Plugin, Status},
     types::AudioSpec,
 };
@@ -348,7 +348,7 @@ fn shared_pools(subject: &Subject) {
     }
 }
 
-fn of_world(id: &str, fixture: &str, world: &str, kind: &str) -> Package {
+pub(super) fn of_world(id: &str, fixture: &str, world: &str, kind: &str) -> Package {
     Package::decoder(id, fixture).with(|manifest| {
         let component = &mut manifest["components"][0];
         component["world"] = world.into();
@@ -423,29 +423,37 @@ fn dsp(subject: &Subject) {
     let runtime = runtime(&home, subject, |builder| builder);
     wait(runtime.install(of_world("test.dsp", "echo-dsp", "dsp-plugin", "dsp").path())).expect("installs");
     let selector = "test.dsp:test".parse().expect("a selector");
+    let options = |config: Option<&str>| DspOptions { config: config.map(str::to_owned), component_only: true };
     for spec in [AudioSpec { channels: 0, ..SPEC }, AudioSpec { sample_rate: 0, ..SPEC }] {
-        let error = wait(runtime.open_dsp(&selector, spec, None)).map(drop).expect_err("no audio is like that");
+        let error =
+            wait(runtime.open_dsp(&selector, spec, &options(None))).map(drop).expect_err("no audio is like that");
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
-    let mut half = wait(runtime.open_dsp(&selector, SPEC, None)).expect("opens");
-    let mut double = wait(runtime.open_dsp(&selector, SPEC, Some("{\"gain\":2.0}"))).expect("opens");
-    assert_eq!(wait(half.process(&[1.0, -0.5])).expect("processes"), [0.5, -0.25]);
-    assert_eq!(wait(double.process(&[1.0, -0.5])).expect("processes"), [2.0, -1.0]);
-    assert_eq!(wait(half.process(&[1.0])).expect_err("half a frame").kind(), ErrorKind::InvalidArgument);
+    let mut half = wait(runtime.open_dsp(&selector, SPEC, &options(None))).expect("opens");
+    let mut double = wait(runtime.open_dsp(&selector, SPEC, &options(Some("{\"gain\":2.0}")))).expect("opens");
+    assert_eq!(processed(&mut half, [1.0, -0.5]).expect("processes"), [0.5, -0.25]);
+    assert_eq!(processed(&mut double, [1.0, -0.5]).expect("processes"), [2.0, -1.0]);
+    assert_eq!(processed(&mut half, [1.0]).expect_err("half a frame").kind(), ErrorKind::InvalidArgument);
     assert!(wait(half.describe_hot_path()).expect("describes").is_some());
+    assert_eq!(wait(half.hot_parameters()).expect("tells"), None);
     assert_eq!(wait(half.configure("{\"gain\":0.25}")).expect("is set"), ConfigUpdate::Applied);
-    assert_eq!(wait(half.process(&[1.0, 1.0])).expect("processes"), [0.25, 0.25]);
+    assert_eq!(processed(&mut half, [1.0, 1.0]).expect("processes"), [0.25, 0.25]);
     // Made anew, it gets its settings, then what the one before kept.
     let recreated = wait(half.configure("{\"gain\":3.0,\"x\":\"recreate\"}")).expect("is made anew");
     assert_eq!(recreated, ConfigUpdate::Recreated);
-    assert_eq!(wait(half.process(&[1.0, 1.0])).expect("processes"), [0.25, 0.25]);
+    assert_eq!(processed(&mut half, [1.0, 1.0]).expect("processes"), [0.25, 0.25]);
     let rejected = wait(half.configure("{\"x\":\"reject\"}")).expect_err("is rejected");
     assert_eq!(rejected.kind(), ErrorKind::Unsupported);
-    let refused = wait(half.configure("{\"x\":\"process:error-io\"}")).and_then(|_| wait(half.process(&[1.0, 1.0])));
-    assert_eq!(refused.expect_err("says no").kind(), ErrorKind::PluginError);
+    assert_eq!(wait(half.configure("{\"x\":\"process:error-io\"}")).expect("is set"), ConfigUpdate::Applied);
+    assert_eq!(processed(&mut half, [1.0, 1.0]).expect_err("says no").kind(), ErrorKind::PluginError);
     assert_eq!(runtime.stats()[0].sessions, 2);
     wait(half.close());
     wait(double.close());
+}
+
+/// What a DSP makes of samples.
+fn processed<const N: usize>(dsp: &mut Dsp, mut samples: [f32; N]) -> Result<[f32; N]> {
+    wait(dsp.process(&mut samples)).map(|()| samples)
 }
 
 /// A sink is asked, opened, written to, and made anew for settings, after which it must be opened again.

@@ -7,9 +7,11 @@ mod contract;
 mod cuts;
 mod decode;
 mod ends;
+mod equalizer;
 mod exports;
 mod faults;
 mod formats;
+mod forms;
 mod guarded;
 mod hooks;
 mod hostile;
@@ -50,6 +52,8 @@ pub(crate) fn all() -> Vec<Case> {
         hooks::cases(),
         guarded::cases(),
         hot::cases(),
+        equalizer::cases(),
+        forms::cases(),
         abi::cases(),
         strings::cases(),
         zoo::cases(),

@@ -44,6 +44,11 @@ pub(crate) fn hot_text(name: &str) -> String {
     String::from_utf8(read(&path)).unwrap_or_else(|error| panic!("fixture {name}: {error}"))
 }
 
+/// Our equaliser's package.
+pub(crate) fn equalizer() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins").join("prebuilt").join("equalizer")
+}
+
 /// Our own decoder's package.
 pub(crate) fn plugin() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins").join("prebuilt").join(SYMPHONIA)

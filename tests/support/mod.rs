@@ -9,6 +9,7 @@ pub(crate) mod audio;
 pub(crate) mod bare;
 pub(crate) mod contract;
 pub(crate) mod desk;
+pub(crate) mod equalizer;
 pub(crate) mod fixture;
 pub(crate) mod gaps;
 pub(crate) mod guest;

@@ -35,11 +35,15 @@ struct Guest {
 enum Kind {
     /// One of our plugins: a package folder with its manifest.
     Plugin,
+    /// The module that one of our plugins has for the hot path, in the same package: the same crate, for another target.
+    HotModule,
     /// Made for tests: the wasm alone.
     Fixture,
 }
 
-const GUESTS: [Guest; 15] = [
+const GUESTS: [Guest; 17] = [
+    Guest { name: "equalizer", kind: Kind::Plugin, package: "equalizer", feature: None },
+    Guest { name: "equalizer_hot", kind: Kind::HotModule, package: "equalizer", feature: None },
     Guest { name: "symphonia", kind: Kind::Plugin, package: "symphonia", feature: None },
     fixture("edge-decoder", "edge-decoder", None),
     fixture("hook-loop-enable", "hook-decoder", Some("loop-enable")),
@@ -155,6 +159,7 @@ fn source_hash(root: &Path, guest: &Guest) -> Result<String> {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
+    add(guest.target().as_bytes());
     add(guest.feature.unwrap_or_default().as_bytes());
     for path in paths {
         add(path.as_bytes());
@@ -189,7 +194,7 @@ impl Guest {
     /// Folder of the Cargo workspace it belongs to.
     fn workspace(&self) -> &'static str {
         match self.kind {
-            Kind::Plugin => "plugins",
+            Kind::Plugin | Kind::HotModule => "plugins",
             Kind::Fixture => "fixtures/rs",
         }
     }
@@ -202,15 +207,23 @@ impl Guest {
     /// Name of its Cargo package.
     fn cargo_package(&self) -> String {
         match self.kind {
-            Kind::Plugin => format!("stellatune-plugin-{}", self.package),
+            Kind::Plugin | Kind::HotModule => format!("stellatune-plugin-{}", self.package),
             Kind::Fixture => self.package.to_owned(),
+        }
+    }
+
+    /// What it is built for: WASI for components, nothing at all for modules.
+    fn target(&self) -> &'static str {
+        match self.kind {
+            Kind::Plugin | Kind::Fixture => "wasm32-wasip2",
+            Kind::HotModule => "wasm32-unknown-unknown",
         }
     }
 
     /// Where its wasm is committed.
     fn prebuilt(&self) -> String {
         match self.kind {
-            Kind::Plugin => format!("plugins/prebuilt/{0}/wasm/{0}.wasm", self.name),
+            Kind::Plugin | Kind::HotModule => format!("plugins/prebuilt/{}/wasm/{}.wasm", self.package, self.name),
             Kind::Fixture => format!("fixtures/prebuilt/{}.wasm", self.name),
         }
     }
@@ -221,7 +234,7 @@ impl Guest {
             Kind::Plugin => {
                 vec![(format!("{}/plugin.json", self.folder()), format!("plugins/prebuilt/{}/plugin.json", self.name))]
             }
-            Kind::Fixture => Vec::new(),
+            Kind::HotModule | Kind::Fixture => Vec::new(),
         }
     }
 }

@@ -50,7 +50,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crates/engine-wasmtime", &["stellatune-plugin-core"]),
     ("crates/engine-wasmer", &["stellatune-plugin-core"]),
     // Itself, whose tests turn on its features.
-    ("crates/sdk", &["stellatune-plugin-sdk"]),
+    ("crates/sdk", &["stellatune-plugin-hot", "stellatune-plugin-sdk"]),
+    ("crates/sdk/hot", &[]),
     ("crates/cli", &["stellatune-plugins"]),
 ];
 

@@ -6,7 +6,7 @@ use clap::{
     ArgAction, Args, Parser, Subcommand, ValueEnum,
     builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser},
 };
-use stellatune_plugins::Selector;
+use stellatune_plugins::{Error, Selector};
 use tracing::Level;
 
 use crate::author::PluginName;
@@ -223,7 +223,8 @@ pub(crate) struct Id {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     stellatune decode song.flac -o song.wav\n  \
-    stellatune decode song.flac -o song.wav --decoder org.example.my-plugin:flac --stats")]
+    stellatune decode song.flac -o song.wav --decoder org.example.my-plugin:flac --stats\n  \
+    stellatune decode song.flac -o song.wav --dsp dev.stellatune.dsp.equalizer:equalizer='{\"preamp_db\":-6}'")]
 pub(crate) struct DecodeArgs {
     /// The audio file to read
     pub(crate) input: PathBuf,
@@ -236,9 +237,38 @@ pub(crate) struct DecodeArgs {
     #[arg(long, value_name = "ID:TYPE", value_parser = Selector::from_str)]
     pub(crate) decoder: Option<Selector>,
 
+    /// Sends the audio through this DSP, with this configuration; again for one behind it
+    #[arg(long, value_name = "ID:TYPE[=JSON]", value_parser = DspStage::from_str)]
+    pub(crate) dsp: Vec<DspStage>,
+
+    /// Runs DSPs through component calls even where they have a hot-path module
+    #[arg(long, requires = "dsp")]
+    pub(crate) no_hot: bool,
+
     /// Adds where the time went
     #[arg(long)]
     pub(crate) stats: bool,
+}
+
+/// A DSP of a chain, as a user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DspStage {
+    pub(crate) dsp: Selector,
+    /// Its configuration, which the library looks at.
+    pub(crate) config: Option<String>,
+}
+
+impl FromStr for DspStage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        // Neither id has an equals sign.
+        let (dsp, config) = match text.split_once('=') {
+            Some((dsp, config)) => (dsp, Some(config.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self { dsp: dsp.parse()?, config })
+    }
 }
 
 /// Tells what a decoder plugin says of an audio file
@@ -290,6 +320,17 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_stage_has_a_configuration_behind_the_first_equals_sign() {
+        let stage = |text: &str| text.parse::<DspStage>();
+        for (text, config) in [("a.b:c", None), ("a.b:c={\"=\":1}", Some("{\"=\":1}")), ("a.b:c=", Some(""))] {
+            let stage = stage(text).expect("it has a plugin and a type");
+            assert_eq!((stage.dsp.to_string().as_str(), stage.config.as_deref()), ("a.b:c", config));
+        }
+        stage("a.b").expect_err("there is no type");
+        stage("={}").expect_err("there is nothing");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `stellatune decode`: an audio file through a decoder plugin into a WAV file.
+//! `stellatune decode`: an audio file through a decoder plugin, and DSPs if there are any, into a WAV file.
 
 use std::{
     fmt, io,
@@ -7,10 +7,14 @@ use std::{
 };
 
 use serde::Serialize;
-use stellatune_plugins::{ComponentStats, Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime};
+use stellatune_plugins::{
+    ComponentStats, Decoder, DecoderChoice, Error, ErrorKind, Input, Result, RouteKey, Runtime,
+    types::{AudioSpec, DecoderInfo},
+};
 
 use crate::{
     args::DecodeArgs,
+    dsp::{Chain, StageStats},
     interrupt::Interrupt,
     output::{Output, unwritable},
     plugin,
@@ -25,8 +29,8 @@ const READ_FRAMES: u32 = 65_536;
 /// Decodes, and tells what came out.
 ///
 /// # Errors
-/// `not_found`: no such file or decoder; `invalid_argument`: an output that cannot be one; `io`: reading or writing
-/// failed; `cancelled`: Ctrl-C; else what the decoder answered. The output is as it was before.
+/// `not_found`: no such file, decoder or DSP; `invalid_argument`: an output that cannot be one; `io`: reading or writing
+/// failed; `cancelled`: Ctrl-C; else what the decoder or a DSP answered. The output is as it was before.
 pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: bool) -> Result<Decoded> {
     let interrupt = Interrupt::listen()?;
     let mut clocks = Clocks::start();
@@ -35,9 +39,12 @@ pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: boo
     let choice = args.decoder.clone().map_or(DecoderChoice::Auto, DecoderChoice::Named);
     let opened = interrupt.guard(runtime.open_decoder(&input, &choice)).await;
     let mut decoder = opened.map_err(|error| explain(error, "decode", &args.input, None))?;
+    let &DecoderInfo { sample_rate, channels, .. } = decoder.info();
+    let stream = AudioSpec { sample_rate, channels };
+    let mut chain = Chain::open(runtime, &args.dsp, args.no_hot, stream, &interrupt).await?;
     clocks.opened();
 
-    let audio = copy(&mut decoder, &output, args, &interrupt, show_progress, &mut clocks).await?;
+    let audio = copy(&mut decoder, &mut chain, &output, args, &interrupt, show_progress, &mut clocks).await?;
     output.commit(audio.bytes).map_err(|error| error.during("decode"))?;
 
     let wall = clocks.began.elapsed();
@@ -48,13 +55,14 @@ pub(crate) async fn run(runtime: &Runtime, args: &DecodeArgs, show_progress: boo
         output: args.output.display().to_string(),
         engine: runtime.engine().id().name,
         decoder: Ability::from(route),
+        dsp: chain.abilities(),
         sample_rate: info.sample_rate,
         channels: info.channels,
         frames: audio.frames,
         seconds,
         wall_seconds: wall.as_secs_f64(),
         realtime_factor: seconds / wall.as_secs_f64(),
-        stats: args.stats.then(|| clocks.stats(audio.frames, runtime.stats())),
+        stats: args.stats.then(|| clocks.stats(audio.frames, chain.stats(), runtime.stats())),
         plugin_version: version(runtime, route.plugin_id.as_str()),
         bytes: audio.bytes,
     })
@@ -66,9 +74,10 @@ struct Audio {
     bytes: u64,
 }
 
-/// Copies all that `decoder` yields to `output`.
+/// Copies all that `decoder` yields to `output`, by way of `chain`.
 async fn copy(
     decoder: &mut Decoder,
+    chain: &mut Chain,
     output: &Output,
     args: &DecodeArgs,
     interrupt: &Interrupt,
@@ -82,11 +91,12 @@ async fn copy(
     let position = |frames: u64| Duration::from_secs_f64(frames as f64 / f64::from(info.sample_rate));
     loop {
         let read = clocks.reading(interrupt.guard(decoder.read(READ_FRAMES))).await;
-        let block = match read {
+        let mut block = match read {
             Ok(Some(block)) => block,
             Ok(None) => break,
             Err(error) => return Err(explain(error, "decode", &args.input, Some(position(wav.frames())))),
         };
+        chain.process(&mut block.samples, interrupt).await?;
         clocks.writing(|| wav.write(&block.samples)).map_err(failed)?;
         progress.at(position(wav.frames()));
     }
@@ -165,7 +175,7 @@ impl Clocks {
         result
     }
 
-    fn stats(&self, frames: u64, plugins: Vec<ComponentStats>) -> Stats {
+    fn stats(&self, frames: u64, dsp: Vec<StageStats>, plugins: Vec<ComponentStats>) -> Stats {
         Stats {
             plugins: plugin::Stats(plugins),
             open_seconds: self.open.as_secs_f64(),
@@ -174,6 +184,7 @@ impl Clocks {
             write_seconds: self.write.as_secs_f64(),
             reads: self.reads,
             frames_per_read: frames as f64 / self.reads.max(1) as f64,
+            dsp,
         }
     }
 }
@@ -185,6 +196,8 @@ pub(crate) struct Decoded {
     output: String,
     engine: &'static str,
     decoder: Ability,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dsp: Vec<Ability>,
     sample_rate: u32,
     channels: u16,
     frames: u64,
@@ -226,6 +239,8 @@ struct Stats {
     write_seconds: f64,
     reads: u64,
     frames_per_read: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dsp: Vec<StageStats>,
     /// What the plugins did.
     plugins: plugin::Stats,
 }
@@ -241,6 +256,9 @@ impl fmt::Display for Decoded {
         let duration = Duration::try_from_secs_f64(self.seconds).unwrap_or_default();
         writeln!(f, "input     {}", self.input)?;
         writeln!(f, "decoder   {}:{} {}, on {}", decoder.plugin_id, decoder.type_id, self.plugin_version, self.engine)?;
+        for Ability { plugin_id, type_id, .. } in &self.dsp {
+            writeln!(f, "dsp       {plugin_id}:{type_id}")?;
+        }
         writeln!(f, "audio     {sample_rate} Hz, {channels}, {}, {frames} frames", clock(duration))?;
         writeln!(f, "time      {wall_seconds:.3} s, {realtime_factor:.0} x real time")?;
         if let Some(stats) = &self.stats {
@@ -250,6 +268,9 @@ impl fmt::Display for Decoded {
                 "  read    {:.3} s, {} reads of {:.0} frames",
                 stats.read_seconds, stats.reads, stats.frames_per_read
             )?;
+            for stage in &stats.dsp {
+                writeln!(f, "  dsp     {stage}")?;
+            }
             writeln!(f, "  write   {:.3} s", stats.write_seconds)?;
         }
         writeln!(f, "output    {}, {:.1} MB, 32-bit float WAV", self.output, self.bytes as f64 / 1e6)?;

@@ -8,6 +8,7 @@ mod author;
 mod bundled;
 mod decode;
 mod document;
+mod dsp;
 mod engines;
 mod interrupt;
 mod output;
@@ -22,7 +23,7 @@ use std::{
 };
 
 use clap::Parser;
-use stellatune_plugins::{Error, ErrorKind, Result, Runtime, engine};
+use stellatune_plugins::{Error, ErrorKind, Result, Runtime, RuntimeBuilder, engine};
 
 use crate::{
     args::{AuthorCommand, Cli, Command, Globals, PluginCommand, StoreCommand},
@@ -96,7 +97,8 @@ async fn store(runtime: &Runtime, command: &StoreCommand, json: bool) -> Result<
 
 /// Uses the plugins that are here, and lets them go whatever came of it.
 async fn with_runtime(globals: &Globals, act: impl AsyncFnOnce(&Runtime) -> Result<()>) -> Result<()> {
-    let mut builder = Runtime::builder(engine(globals.engine.as_deref())?).bundled(bundled::SYMPHONIA);
+    let builder = Runtime::builder(engine(globals.engine.as_deref())?);
+    let mut builder = bundled::PACKAGES.into_iter().fold(builder, RuntimeBuilder::bundled);
     if let Some(directory) = &globals.plugins_dir {
         builder = builder.plugins_dir(directory);
     }

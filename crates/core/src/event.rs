@@ -88,6 +88,15 @@ pub enum Event {
         /// What its instances were told.
         reason: DisableReason,
     },
+    /// A hot-path module cannot be used, or failed: its plugin goes on through component calls.
+    HotPathUnused {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+        /// Why, in words.
+        reason: String,
+    },
     /// Instances of a component did not end in time. They end when what holds them lets go.
     LeftBehind {
         /// The package's id.

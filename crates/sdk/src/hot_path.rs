@@ -1,5 +1,9 @@
-//! How a sink or an effect tells the host of a core module that works on the audio thread. Types only: the module is
-//! built as a crate of its own, and `docs/hot-path-core-abi.md` says what it exports.
+//! How a sink or an effect tells the host of a core module that works on the audio thread. The module is written with
+//! the crate `stellatune-plugin-hot`; `docs/hot-path-core-abi.md` says what it exports.
+
+use stellatune_plugin_hot::{HotDsp, HotSink, Layout};
+
+use crate::types::AudioSpec;
 
 pub use crate::bindings::host::stellatune::plugin::hot_path::{BufferLayout, CoreModuleSpec, Role, SampleFormat};
 
@@ -7,6 +11,48 @@ pub use crate::bindings::host::stellatune::plugin::hot_path::{BufferLayout, Core
 pub(crate) const ABI_VERSION: u32 = 1;
 
 impl CoreModuleSpec {
+    /// The module of a DSP that is written with `stellatune-plugin-hot`, at a path below the package. None for a stream of
+    /// more channels than it has.
+    ///
+    /// ```
+    /// use stellatune_plugin_hot::{Flags, HotDsp, Refusal, Reset, Stream};
+    /// use stellatune_plugin_sdk::{AudioSpec, CoreModuleSpec};
+    ///
+    /// struct Silence;
+    ///
+    /// impl HotDsp for Silence {
+    ///     const MAX_CHANNELS: u16 = 2;
+    ///
+    ///     fn create(_: Stream) -> Result<Self, Refusal> {
+    ///         Ok(Self)
+    ///     }
+    ///
+    ///     fn process(&mut self, interleaved: &mut [f32]) -> Result<Flags, Refusal> {
+    ///         interleaved.fill(0.0);
+    ///         Ok(Flags::NONE)
+    ///     }
+    ///
+    ///     fn reset(&mut self, _: Reset) {}
+    /// }
+    ///
+    /// let spec = |channels| {
+    ///     CoreModuleSpec::dsp::<Silence>("wasm/silence_hot.wasm", AudioSpec { sample_rate: 48_000, channels })
+    /// };
+    /// assert_eq!(spec(2).unwrap().buffer.channels, 2);
+    /// assert_eq!(spec(6), None);
+    /// ```
+    pub fn dsp<T: HotDsp>(wasm_rel_path: impl Into<String>, spec: AudioSpec) -> Option<Self> {
+        let layout = Layout::dsp::<T>();
+        let buffer = BufferLayout { out_offset: Some(layout.offset), ..BufferLayout::of(layout, spec)? };
+        Some(Self::new(Role::DspTransform, wasm_rel_path, buffer).with_reset().with_drop())
+    }
+
+    /// As [`dsp`](Self::dsp), of an output sink.
+    pub fn sink<T: HotSink>(wasm_rel_path: impl Into<String>, spec: AudioSpec) -> Option<Self> {
+        let buffer = BufferLayout::of(Layout::sink::<T>(), spec)?;
+        Some(Self::new(Role::OutputSink, wasm_rel_path, buffer).with_reset().with_drop())
+    }
+
     /// A module at a path below the package, with the usual export names: `memory`, `st_hot_init`, `st_hot_process`, and
     /// neither reset nor drop.
     ///
@@ -46,6 +92,11 @@ impl CoreModuleSpec {
 }
 
 impl BufferLayout {
+    fn of(layout: Layout, spec: AudioSpec) -> Option<Self> {
+        let fits = (1..=layout.max_channels).contains(&spec.channels);
+        fits.then(|| Self::f32(layout.offset, layout.max_frames, spec.channels))
+    }
+
     /// Interleaved 32-bit floats, at `in_offset` bytes into the module's memory. A transform needs an out region too,
     /// which may be the same.
     pub fn f32(in_offset: u32, max_frames: u32, channels: u16) -> Self {

@@ -39,6 +39,9 @@
 //! **Tests** are ordinary ones, run natively with `cargo test`: [`HostStream::from_bytes`] takes the place of a stream,
 //! and [`mock`] of everything else the host does.
 //!
+//! **The hot path.** A DSP or a sink may bring a second form of itself that the host calls on its audio thread, written with
+//! the crate `stellatune-plugin-hot`; [`CoreModuleSpec::dsp`] and [`CoreModuleSpec::sink`] describe it.
+//!
 //! # A package
 //! A component goes into a folder or zip with a `plugin.json`; `docs/wasm-plugin-manifest.md` says what is in it.
 

@@ -24,7 +24,8 @@ macro_rules! methods {
         }
 
         /// What a successor needs to go on from here, as JSON text: [`to_json`](crate::to_json) makes it of a type of
-        /// the plugin. Nothing by default.
+        /// the plugin. Nothing by default. A member `hot_path`, a list of numbers, is what the hot-path module is
+        /// configured with.
         ///
         /// # Errors
         /// Any, and the successor starts afresh.

@@ -12,6 +12,12 @@ use tempfile::TempDir;
 /// The id of the decoder that is part of the app.
 pub(crate) const BUNDLED: &str = "dev.stellatune.decoder.symphonia";
 
+/// The id of the equaliser that is part of the app.
+pub(crate) const EQUALIZER: &str = "dev.stellatune.dsp.equalizer";
+
+/// Packages that are part of the app.
+pub(crate) const PACKAGES: usize = 2;
+
 pub(crate) struct App {
     directory: TempDir,
 }

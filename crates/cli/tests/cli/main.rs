@@ -3,6 +3,7 @@
 mod app;
 mod author;
 mod decode;
+mod dsp;
 mod errors_doc;
 mod interrupted;
 mod plugins;

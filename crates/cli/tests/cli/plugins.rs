@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::app::{App, BUNDLED, audio, keys, package, text};
+use crate::app::{App, BUNDLED, EQUALIZER, PACKAGES, audio, keys, package, text};
 
 const PLUGIN: [&str; 8] = ["components", "id", "last_failure", "name", "origin", "path", "state", "version"];
 
@@ -26,10 +26,11 @@ fn variant(app: &App, id: &str, version: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn the_bundled_decoder_is_listed_and_can_be_turned_off() {
+fn the_bundled_plugins_are_listed_and_can_be_turned_off() {
     let app = App::new();
     let plugins = list(&app);
-    assert_eq!(plugins.len(), 1);
+    assert_eq!(plugins.len(), PACKAGES);
+    assert_eq!(plugins[1]["id"], EQUALIZER);
     let plugin = &plugins[0];
     assert_eq!(keys(plugin), PLUGIN);
     assert_eq!(
@@ -90,7 +91,7 @@ fn a_package_is_installed_used_replaced_and_removed() {
         (&removed["id"], &removed["version"], &removed["bundled_version"]),
         (&id.into(), &"1.1.0".into(), &Value::Null)
     );
-    assert_eq!(list(&app).len(), 1);
+    assert_eq!(list(&app).len(), PACKAGES);
     assert_eq!(app.failure(&["plugin", "show", id])["kind"], "not_found");
 }
 
@@ -99,7 +100,7 @@ fn an_installed_package_hides_the_bundled_one_until_it_is_removed() {
     let app = App::new();
     app.json(&["plugin", "install", text(&variant(&app, BUNDLED, "9.0.0"))]);
     let plugins = list(&app);
-    assert_eq!(plugins.len(), 1);
+    assert_eq!(plugins.len(), PACKAGES);
     assert_eq!((&plugins[0]["version"], &plugins[0]["origin"]), (&"9.0.0".into(), &"installed".into()));
     let removed = app.json(&["plugin", "uninstall", BUNDLED]);
     assert_eq!((&removed["version"], &removed["bundled_version"]), (&"9.0.0".into(), &"0.1.0".into()));
@@ -155,7 +156,7 @@ fn a_bad_package_is_refused_by_rule_and_changes_nothing() {
             error["message"].as_str().is_some_and(|text| text.contains(&format!("(rule: {rule})"))),
             "{rule}: {error}"
         );
-        assert_eq!(list(&app).len(), 1, "{rule}");
+        assert_eq!(list(&app).len(), PACKAGES, "{rule}");
         assert_eq!(app.names(), before, "{rule}");
     }
 }
@@ -170,10 +171,11 @@ fn text_tells_the_same() {
 
     let listed = app.run(&["plugin", "list"]).stdout;
     let lines: Vec<_> = listed.lines().collect();
-    assert_eq!(lines.len(), 3, "{listed}");
-    assert!(lines[0].starts_with("ID ") && lines[1].starts_with(BUNDLED) && lines[2].starts_with(id), "{listed}");
+    assert_eq!(lines.len(), 2 + PACKAGES, "{listed}");
+    let firsts = ["ID ", BUNDLED, EQUALIZER, id];
+    assert!(lines.iter().zip(firsts).all(|(line, first)| line.starts_with(first)), "{listed}");
     let column = lines[0].find("VERSION").expect("a column");
-    assert!(lines[1][column..].starts_with("0.1.0") && lines[2][column..].starts_with("1.0.0"), "{listed}");
+    assert!(lines[1][column..].starts_with("0.1.0") && lines[3][column..].starts_with("1.0.0"), "{listed}");
 
     let shown = app.run(&["plugin", "show", id]).stdout;
     for part in [id, "1.0.0", "enabled", "installed", "decoder:symphonia", "flac"] {

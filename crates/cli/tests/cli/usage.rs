@@ -28,7 +28,7 @@ fn help_teaches_every_command_with_an_example() {
         let (_, examples) = run.stdout.split_once("\nExample").unwrap_or_else(|| panic!("{command:?} has no example"));
         let example = format!("\n  stellatune {}", command.join(" "));
         assert!(examples.contains(example.trim_end()), "{command:?}: {examples}");
-        for later in ["--allow", "--yes", "--dsp", "  play "] {
+        for later in ["--allow", "--yes", "  play "] {
             assert!(!run.stdout.contains(later), "{command:?} promises {later}");
         }
         for global in ["--json", "--plugins-dir", "--engine", "--verbose"] {

@@ -46,6 +46,14 @@ impl Session {
         self.priority = priority;
     }
 
+    /// Whether jobs can be run at all.
+    ///
+    /// # Errors
+    /// The trap that ended the guest; `cancelled` when it was ended.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.actor.may_be_used() { Ok(()) } else { Err(self.actor.ended()) }
+    }
+
     /// Runs a job for this object.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{
-    Primed,
+    HotParameters, Primed,
     primed::{Answer, Shape, code_name},
 };
 use crate::error::{Error, ErrorKind, Result, TrapKind};
@@ -104,6 +104,7 @@ pub(super) struct Line {
     module: Option<Primed>,
     arriving: Consumer<Primed>,
     leaving: Producer<Leaving>,
+    parameters: Consumer<HotParameters>,
     shared: Arc<Shared>,
     strikes: u8,
     soft_errors: u8,
@@ -120,6 +121,7 @@ struct Leaving {
 pub struct HotControl {
     sending: Producer<Primed>,
     receiving: Consumer<Leaving>,
+    configuring: Producer<HotParameters>,
     shared: Arc<Shared>,
     /// What a replacement must be.
     shape: Shape,
@@ -135,9 +137,11 @@ impl fmt::Debug for HotControl {
 pub(super) fn line(module: Primed) -> (Line, HotControl) {
     let (sending, arriving) = RingBuffer::new(QUEUE);
     let (leaving, receiving) = RingBuffer::new(QUEUE);
+    let (configuring, parameters) = RingBuffer::new(QUEUE);
     let shared = Arc::<Shared>::default();
-    let control = HotControl { sending, receiving, shared: Arc::clone(&shared), shape: module.shape() };
-    let line = Line { module: Some(module), arriving, leaving, shared, strikes: 0, soft_errors: 0, reset: None };
+    let control = HotControl { sending, receiving, configuring, shared: Arc::clone(&shared), shape: module.shape() };
+    let line =
+        Line { module: Some(module), arriving, leaving, parameters, shared, strikes: 0, soft_errors: 0, reset: None };
     (line, control)
 }
 
@@ -147,6 +151,9 @@ impl Line {
     pub(super) fn begin(&mut self) -> Option<&mut Primed> {
         if !self.arriving.is_empty() {
             self.welcome();
+        }
+        if !self.parameters.is_empty() {
+            self.configure();
         }
         if self.reset.is_some() || self.shared.reset.load(Ordering::Relaxed) != 0 {
             self.reset_now();
@@ -177,6 +184,23 @@ impl Line {
         {
             self.fail(fault);
         }
+    }
+
+    /// Hands on the parameters that came last.
+    #[cold]
+    fn configure(&mut self) {
+        let waiting = self.parameters.slots();
+        let Ok(chunk) = self.parameters.read_chunk(waiting) else { return };
+        let (first, second) = chunk.as_slices();
+        if let Some(parameters) = second.last().or(first.last())
+            && let Some(module) = &mut self.module
+            && let Err(fault) = module.configure(parameters)
+        {
+            chunk.commit_all();
+            self.fail(fault);
+            return;
+        }
+        chunk.commit_all();
     }
 
     /// What the block came to: the module's answer, if the block is not dry.
@@ -278,6 +302,18 @@ impl HotControl {
         }
         let busy = |_| Error::new(ErrorKind::Busy, "the audio thread has not taken the modules sent before");
         self.sending.push(module).map_err(busy)
+    }
+
+    /// Gives the module other parameters, before the next block. One that came after those of its predecessor has its own.
+    ///
+    /// # Errors
+    /// `unsupported` after three failures, `busy` while four are under way: the audio thread does not run.
+    pub fn configure(&mut self, parameters: HotParameters) -> Result<()> {
+        if self.gave_up() {
+            return Err(Error::new(ErrorKind::Unsupported, "the hot-path module failed three times and is given up"));
+        }
+        let busy = |_| Error::new(ErrorKind::Busy, "the audio thread has not taken the parameters sent before");
+        self.configuring.push(parameters).map_err(busy)
     }
 
     /// Has `reset` called before the next block, with bits of [`RESET_SEEK`](super::RESET_SEEK) and

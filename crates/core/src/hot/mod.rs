@@ -8,6 +8,7 @@
 
 mod line;
 mod module;
+mod parameters;
 mod primed;
 mod processor;
 mod samples;
@@ -16,6 +17,7 @@ mod spec;
 
 pub use self::{
     line::{HotControl, HotFault, HotReport},
+    parameters::HotParameters,
     primed::Primed,
     processor::{HotBlock, HotOutcome, HotProcessor},
     sink::{HotSink, HotWritten},

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    HotParameters,
     line::HotFault,
     module, samples,
     spec::{ABI_VERSION, HotSpec, Layout, refused},
@@ -43,6 +44,15 @@ const NOISE: f32 = 0.1;
 const OUT_CTX: u32 = 64;
 const ANSWER: u32 = 72;
 
+/// Where parameters are.
+const PARAMETERS: u32 = 128;
+
+/// `flags` of init: there are parameters.
+const HAS_PARAMETERS: u32 = 1;
+
+/// `flags` of reset: there are new ones.
+const RESET_PARAMETERS: u32 = 4;
+
 const EOF: u32 = 1;
 const DRAINED: u32 = 2;
 const NEED_RESET: u32 = 4;
@@ -59,6 +69,8 @@ pub struct Primed {
     ctx: u32,
     /// Where the host's page begins.
     page: u32,
+    /// Whether it was told where parameters are.
+    configurable: bool,
     /// What a block may use, for each of its frames.
     units_per_frame: i64,
     /// Set once the guest trapped; nothing in it is called again.
@@ -122,10 +134,11 @@ impl Primed {
             sample_rate: spec.sample_rate,
             ctx: 0,
             page: 0,
+            configurable: spec.parameters.is_some() && spec.exports.reset.is_some(),
             units_per_frame: 0,
             gone: false,
         };
-        primed.init()?;
+        primed.init(spec.parameters.as_ref())?;
         primed.measure(spec.exports.reset.is_some())?;
         Ok(primed)
     }
@@ -133,6 +146,11 @@ impl Primed {
     /// Does what the first call on this thread would do besides, which may take system calls.
     pub fn prepare_thread(&self) {
         self.module.prepare_thread();
+    }
+
+    /// Whether it can be told other parameters while it plays.
+    pub(crate) fn is_configurable(&self) -> bool {
+        self.configurable
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -222,6 +240,22 @@ impl Primed {
         }
     }
 
+    /// Gives it other parameters, if it ever had any. As [`reset`](Self::reset) in everything else.
+    pub(super) fn configure(&mut self, parameters: &HotParameters) -> Result<(), HotFault> {
+        if !self.configurable {
+            return Ok(());
+        }
+        self.write_parameters(parameters);
+        self.reset(RESET_PARAMETERS)
+    }
+
+    fn write_parameters(&mut self, parameters: &HotParameters) {
+        let at = (self.page + PARAMETERS) as usize;
+        if let Some(room) = self.module.memory().get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            parameters.write(room);
+        }
+    }
+
     #[cold]
     fn trapped(&mut self, trap: TrapKind) -> HotFault {
         self.gone = true;
@@ -229,12 +263,15 @@ impl Primed {
     }
 
     /// Gives the host a page of its own, tells the guest about the stream and gets its context. // X09
-    fn init(&mut self) -> Result<()> {
+    fn init(&mut self, parameters: Option<&HotParameters>) -> Result<()> {
         let before =
             self.module.grow(1).ok_or_else(|| refused("its memory did not grow by the page the host needs"))?;
         // 32 bits address no memory that would not fit.
         self.page = before as u32;
-        let args = self.arguments();
+        if let Some(parameters) = parameters {
+            self.write_parameters(parameters);
+        }
+        let args = self.arguments(parameters.is_some());
         let at = self.page as usize;
         match self.module.memory().get_mut(at..at + args.len()) {
             Some(bytes) => bytes.copy_from_slice(&args),
@@ -257,7 +294,7 @@ impl Primed {
     }
 
     /// Plugin contract 5: 44 bytes, little-endian.
-    fn arguments(&self) -> [u8; 44] {
+    fn arguments(&self, parameters: bool) -> [u8; 44] {
         let layout = &self.layout;
         let role = match self.role {
             HotPathRole::DspTransform => 1,
@@ -277,8 +314,8 @@ impl Primed {
             layout.input,
             layout.output.unwrap_or(0),
             layout.bytes() as u32,
-            0,
-            0,
+            if parameters { HAS_PARAMETERS } else { 0 },
+            if parameters { self.page + PARAMETERS } else { 0 },
             0,
         ];
         let mut bytes = [0; 44];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::HotParameters;
 use crate::{
     engine::HotExports,
     error::{Error, ErrorKind, Result},
@@ -26,6 +27,7 @@ pub struct HotSpec {
     pub(super) exports: HotExports,
     pub(super) sample_rate: u32,
     pub(super) layout: Layout,
+    pub(super) parameters: Option<HotParameters>,
 }
 
 /// Where a module's blocks lie and what they are made of.
@@ -107,7 +109,13 @@ impl HotSpec {
             reset: spec.reset_export,
             drop: spec.drop_export,
         };
-        Ok(Self { role, path, exports, sample_rate: stream.sample_rate, layout })
+        Ok(Self { role, path, exports, sample_rate: stream.sample_rate, layout, parameters: None })
+    }
+
+    /// With what the module is configured with before its first block.
+    #[must_use]
+    pub fn with_parameters(self, parameters: Option<HotParameters>) -> Self {
+        Self { parameters, ..self }
     }
 
     /// Where the module lies in its package.

@@ -1,38 +1,91 @@
-//! A DSP's processor as an application holds it, called as a component: for audio that is not due, or where the
-//! [hot path](crate::hot) is not offered.
+//! A DSP as an application holds it: its component, and beside it the hot-path module if there is one.
 
 use std::{fmt, sync::Arc};
 
-use super::pcm;
+use tokio::sync::broadcast;
+
+use super::{blocking, pcm};
 use crate::{
     actor::{Actor, Canceller, Guest, Priority, Session},
-    capability::Dsp,
     config::{self, Config, ConfigUpdate},
     control::CancelToken,
-    engine::Instance,
-    error::{CallResult, PluginError, Result},
-    limits::CallClass,
+    engine::{Engine, Instance},
+    error::{CallResult, Error, ErrorKind, PluginError, Result},
+    event::Event,
+    hot::{HotControl, HotParameters, HotProcessor, HotSpec, Primed},
+    limits::{CallClass, Limits},
     manifest::Ability,
+    registry::Snapshot,
     route::RouteKey,
     table::ObjectId,
     types::{AudioSpec, CoreModuleSpec},
 };
 
-/// An open processor of a DSP plugin. Closed when dropped.
-pub struct DspProcessor {
+/// Frames given to either form in one call.
+const CALL_FRAMES: usize = 4_096;
+
+/// How a DSP is opened.
+#[derive(Clone, Debug, Default)]
+pub struct DspOptions {
+    /// Its settings, as JSON; the plugin's own default without any.
+    pub config: Option<String>,
+    /// Uses component calls even where there is a hot-path module.
+    pub component_only: bool,
+}
+
+/// Which form of a DSP works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DspPath {
+    /// The hot-path module.
+    Hot,
+    /// The component.
+    Component {
+        /// Why not the module.
+        reason: String,
+    },
+}
+
+/// An open processor of a DSP plugin, for audio of one shape. Closed when dropped.
+///
+/// Its hot-path module runs where [`process`](Self::process) is called: this is for work off the audio thread. A module that
+/// fails is given up, and the block in which it does and all later ones go through the component. For the audio thread,
+/// prime a [`HotProcessor`] of what [`describe_hot_path`](Self::describe_hot_path) and
+/// [`hot_parameters`](Self::hot_parameters) tell.
+pub struct Dsp {
     session: Session,
     route: RouteKey,
     ability: Ability,
     spec: AudioSpec,
+    modules: Modules,
+    path: DspPath,
+    hot: Option<Hot>,
 }
 
-impl DspProcessor {
+/// Where hot-path modules come from, and who hears that one is not used.
+pub(super) struct Modules {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) plugins: Arc<Snapshot>,
+    pub(super) events: broadcast::Sender<Event>,
+}
+
+struct Hot {
+    processor: HotProcessor,
+    control: HotControl,
+    /// Whether it can be told other parameters while it plays.
+    configurable: bool,
+    /// A block on its way out.
+    output: Vec<f32>,
+}
+
+impl Dsp {
     pub(super) async fn open(
         actor: &Arc<Actor>,
-        route: RouteKey,
-        ability: Ability,
+        (route, ability): (RouteKey, Ability),
         spec: AudioSpec,
         config: Option<Config>,
+        modules: Modules,
+        component_only: bool,
     ) -> Result<Self> {
         pcm::check_spec(spec)?;
         let open = move |guest: &mut Guest, token: &CancelToken| {
@@ -41,7 +94,12 @@ impl DspProcessor {
             Ok((processor, ()))
         };
         let (session, ()) = Session::open(actor, Priority::RealTime, CancelToken::default(), open).await?;
-        Ok(Self { session, route, ability, spec })
+        let path = DspPath::Component { reason: "the hot path was not asked for".to_owned() };
+        let mut opened = Self { session, route, ability, spec, modules, path, hot: None };
+        if !component_only {
+            opened.heat().await?;
+        }
+        Ok(opened)
     }
 
     /// Which ability of which plugin it is.
@@ -54,31 +112,31 @@ impl DspProcessor {
         self.spec
     }
 
-    /// Processes interleaved samples, whole frames; as many come back.
+    /// Which form of it works now.
+    pub fn path(&self) -> &DspPath {
+        &self.path
+    }
+
+    /// Processes interleaved samples, whole frames, in place.
+    ///
+    /// A block that the hot-path module does not process, without failing, stays as it was.
     ///
     /// # Errors
-    /// `invalid_argument`: no whole frames. `plugin_error`: the plugin says no, and lives on; use the audio as it was.
-    /// `timeout`, `trap`, `cancelled`: the processor is gone.
-    pub async fn process(&mut self, interleaved: &[f32]) -> Result<Vec<f32>> {
-        let (channels, input) = (self.spec.channels, pcm::bytes(interleaved, self.spec.channels)?);
-        self.session
-            .run(move |guest, processor, token| {
-                guest.call("dsp.process-interleaved-f32", CallClass::Block, token, |instance| {
-                    let output = dsp(instance)?.process_interleaved_f32(processor, channels, &input)?;
-                    // The contract lets a DSP change samples, not how many there are (plugin contract 6).
-                    if output.len() != input.len() {
-                        return Err(pcm::lie(&format!("{} bytes for {} bytes of audio", output.len(), input.len())));
-                    }
-                    Ok(pcm::samples(&output))
-                })
-            })
-            .await
+    /// `invalid_argument`: no whole frames. `plugin_error`: the component says no, and lives on; of more than 4,096 frames
+    /// it may have processed the first ones. `timeout`, `trap`, `cancelled`: the processor is gone.
+    pub async fn process(&mut self, interleaved: &mut [f32]) -> Result<()> {
+        pcm::check_frames(interleaved, self.spec.channels)?;
+        let done = self.process_hot(interleaved)?;
+        for block in interleaved[done..].chunks_mut(CALL_FRAMES * usize::from(self.spec.channels)) {
+            self.process_component(block).await?;
+        }
+        Ok(())
     }
 
     /// The core module that processes the same on the audio thread, if the plugin offers one: see [`crate::hot`].
     ///
     /// # Errors
-    /// As [`process`](Self::process).
+    /// `plugin_error`: the plugin says no, and lives on. `timeout`, `trap`, `cancelled`: the processor is gone.
     pub async fn describe_hot_path(&mut self) -> Result<Option<CoreModuleSpec>> {
         let spec = self.spec;
         self.session
@@ -90,15 +148,40 @@ impl DspProcessor {
             .await
     }
 
-    /// Gives the processor new settings, of at most 64 KiB.
+    /// What the settings make of that module, if they are for it to know: for [`HotSpec::with_parameters`] and, later,
+    /// [`HotControl::configure`].
     ///
     /// # Errors
-    /// `invalid_argument`: they do not fit the plugin's schema. `unsupported`: the plugin rejects them. As
-    /// [`process`](Self::process).
+    /// As [`describe_hot_path`](Self::describe_hot_path); `plugin_error` also for parameters that no module can be given.
+    pub async fn hot_parameters(&mut self) -> Result<Option<HotParameters>> {
+        let state = self
+            .session
+            .run(|guest, processor, token| {
+                guest
+                    .call("dsp.export-state-json", CallClass::Block, token, |instance| instance.export_state(processor))
+            })
+            .await?;
+        state.map_or(Ok(None), |state| HotParameters::of_state(&state))
+    }
+
+    /// Gives it new settings, of at most 64 KiB, which are in effect from the next block on.
+    ///
+    /// # Errors
+    /// `invalid_argument`: they do not fit the plugin's schema. `unsupported`: the plugin rejects them. `plugin_error`: it
+    /// says no. The old ones stay in effect. `timeout`, `trap`, `cancelled`: the processor is gone.
     pub async fn configure(&mut self, config_json: &str) -> Result<ConfigUpdate> {
         let (spec, config) = (self.spec, Config::check(config_json, &self.ability)?);
-        config::update(&mut self.session, CallClass::Block, config, move |guest, token| create(guest, token, spec))
-            .await
+        let create = move |guest: &mut Guest, token: &CancelToken| create(guest, token, spec);
+        let updated = config::update(&mut self.session, CallClass::Block, config, create).await?;
+        if let Some(hot) = &self.hot {
+            // Made anew, it may describe another module, as it may for settings that its module cannot be told.
+            if updated == ConfigUpdate::Recreated || !hot.configurable {
+                self.heat().await?;
+            } else {
+                self.tell().await?;
+            }
+        }
+        Ok(updated)
     }
 
     /// How soon later calls are due, where the plugin serves others too; `RealTime` unless set.
@@ -115,18 +198,153 @@ impl DspProcessor {
     pub async fn close(self) {
         self.session.close().await;
     }
+
+    /// Puts the module into its place that the component describes now, if one can be used.
+    async fn heat(&mut self) -> Result<()> {
+        self.hot = None;
+        let described = match self.describe_hot_path().await {
+            Ok(None) => {
+                let reason = "the plugin has no hot-path module for this stream".to_owned();
+                self.path = DspPath::Component { reason };
+                return Ok(());
+            }
+            Ok(Some(described)) => self.hot_parameters().await.map(|parameters| (described, parameters)),
+            Err(error) => Err(error),
+        };
+        let made = match described {
+            Ok((described, parameters)) => self.modules.make(&self.route, described, self.spec, parameters).await,
+            Err(error) => Err(may_refuse(error)?),
+        };
+        match made {
+            Ok(hot) => {
+                self.hot = Some(hot);
+                self.path = DspPath::Hot;
+            }
+            Err(error) => self.fall_back(&error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Tells the module what the component was told; one that cannot be told would go on with what was.
+    async fn tell(&mut self) -> Result<()> {
+        match self.hot_parameters().await {
+            Ok(None) => self.heat().await?,
+            Ok(Some(parameters)) => {
+                if let Some(Err(error)) = self.hot.as_mut().map(|hot| hot.configure(parameters)) {
+                    self.fall_back(&error.to_string());
+                }
+            }
+            Err(error) => {
+                let error = may_refuse(error)?;
+                self.fall_back(&error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with component calls, and says why.
+    fn fall_back(&mut self, reason: &str) {
+        self.hot = None;
+        self.path = DspPath::Component { reason: reason.to_owned() };
+        tracing::info!(plugin = %self.route.plugin_id, "component calls instead of the hot path: {reason}");
+        // Without a listener there is nobody to tell.
+        let _ = self.modules.events.send(Event::HotPathUnused {
+            plugin_id: self.route.plugin_id.to_string(),
+            component_id: self.route.component_id.to_string(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Lets the module process as far as it goes; the samples that are done.
+    fn process_hot(&mut self, interleaved: &mut [f32]) -> Result<usize> {
+        if self.hot.is_some() {
+            // A plugin that was stopped is stopped in both of its forms.
+            self.session.check()?;
+        }
+        let mut done = 0;
+        for block in interleaved.chunks_mut(CALL_FRAMES * usize::from(self.spec.channels)) {
+            let Some(hot) = &mut self.hot else { break };
+            hot.output.resize(block.len(), 0.0);
+            hot.processor.process(block, &mut hot.output);
+            if let Some(fault) = hot.control.report().and_then(|report| report.fault) {
+                self.fall_back(&format!("the hot-path module failed: {fault}"));
+                break;
+            }
+            block.copy_from_slice(&hot.output);
+            done += block.len();
+        }
+        Ok(done)
+    }
+
+    async fn process_component(&mut self, block: &mut [f32]) -> Result<()> {
+        let (channels, input) = (self.spec.channels, pcm::bytes(block, self.spec.channels)?);
+        let output = self
+            .session
+            .run(move |guest, processor, token| {
+                guest.call("dsp.process-interleaved-f32", CallClass::Block, token, |instance| {
+                    let output = dsp(instance)?.process_interleaved_f32(processor, channels, &input)?;
+                    // The contract lets a DSP change samples, not how many there are (plugin contract 6).
+                    if output.len() != input.len() {
+                        return Err(pcm::lie(&format!("{} bytes for {} bytes of audio", output.len(), input.len())));
+                    }
+                    Ok(pcm::samples(&output))
+                })
+            })
+            .await?;
+        block.copy_from_slice(&output);
+        Ok(())
+    }
 }
 
-impl fmt::Debug for DspProcessor {
+impl fmt::Debug for Dsp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DspProcessor").field("route", &self.route).field("spec", &self.spec).finish_non_exhaustive()
+        let Self { route, spec, path, .. } = self;
+        f.debug_struct("Dsp").field("route", route).field("spec", spec).field("path", path).finish_non_exhaustive()
     }
+}
+
+impl Modules {
+    /// Makes a module ready, on a thread for such work.
+    async fn make(
+        &self,
+        route: &RouteKey,
+        described: CoreModuleSpec,
+        stream: AudioSpec,
+        parameters: Option<HotParameters>,
+    ) -> Result<Hot> {
+        let (engine, plugins, id) = (Arc::clone(&self.engine), Arc::clone(&self.plugins), route.plugin_id.to_string());
+        blocking(move || {
+            let spec = HotSpec::new(described, stream)?.with_parameters(parameters);
+            let gone = || Error::new(ErrorKind::NotFound, "the plugin is gone");
+            // X16
+            let file = plugins.plugin(&id).ok_or_else(gone)?.file_bytes(spec.path())?;
+            let primed = Primed::new(&*engine, &file.bytes, &spec, &Limits::HOT)?;
+            let configurable = primed.is_configurable();
+            let (processor, control) = HotProcessor::new(primed)?;
+            Ok(Hot { processor, control, configurable, output: Vec::new() })
+        })
+        .await
+    }
+}
+
+impl Hot {
+    fn configure(&mut self, parameters: HotParameters) -> Result<()> {
+        self.control.configure(parameters)?;
+        // Taken at once, so that none wait for a block that may be long in coming.
+        self.processor.block(0);
+        Ok(())
+    }
+}
+
+/// Nothing but a plugin's refusal leaves the component as it was.
+fn may_refuse(error: Error) -> Result<Error> {
+    if error.kind() == ErrorKind::PluginError { Ok(error) } else { Err(error) }
 }
 
 fn create(guest: &mut Guest, token: &CancelToken, spec: AudioSpec) -> Result<ObjectId> {
     guest.call("dsp.create", CallClass::Block, token, |instance| dsp(instance)?.create(spec))
 }
 
-fn dsp(instance: &mut dyn Instance) -> CallResult<&mut dyn Dsp> {
+fn dsp(instance: &mut dyn Instance) -> CallResult<&mut dyn crate::capability::Dsp> {
     instance.dsp().ok_or_else(|| PluginError::Unsupported("the component has no DSP".into()).into())
 }

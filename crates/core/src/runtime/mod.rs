@@ -27,7 +27,7 @@ use tokio::sync::{broadcast, oneshot};
 pub use builder::{RuntimeBuilder, default_plugins_dir};
 pub use catalog::{Catalog, OpenedTrack};
 pub use decoder::{Decoder, DecoderChoice, PcmBlock};
-pub use dsp::DspProcessor;
+pub use dsp::{Dsp, DspOptions, DspPath};
 pub use lyrics::LyricsProvider;
 pub use sink::Sink;
 
@@ -256,15 +256,20 @@ impl Runtime {
         LyricsProvider::open(&actor, route, ability, config).await
     }
 
-    /// Opens a processor of a DSP for audio of `spec`. With settings, they are applied before anything else.
+    /// Opens a processor of a DSP for audio of `spec`, with its hot-path module where it has one that can be used. With
+    /// settings, they are applied before anything else.
     ///
     /// # Errors
-    /// As [`open_catalog`](Self::open_catalog); `invalid_argument` also for a rate or channels that no stream has.
-    pub async fn open_dsp(&self, dsp: &Selector, spec: AudioSpec, config: Option<&str>) -> Result<DspProcessor> {
+    /// As [`open_catalog`](Self::open_catalog); `invalid_argument` also for a rate or channels that no stream has. A module
+    /// that cannot be used is no error: [`Dsp::path`] says why, and an event.
+    pub async fn open_dsp(&self, dsp: &Selector, spec: AudioSpec, options: &DspOptions) -> Result<Dsp> {
         let (route, ability) = self.ability(AbilityKind::Dsp, dsp)?;
-        let config = config.map(|config| Config::check(config, &ability)).transpose()?;
+        let config = options.config.as_deref().map(|config| Config::check(config, &ability)).transpose()?;
+        let (engine, events) = (Arc::clone(self.engine()), self.0.events.clone());
+        // As they are before there is an instance: beside one that is newer than that, no older module is used (X16).
+        let modules = dsp::Modules { engine, plugins: self.plugins(), events };
         let actor = self.acquire(&route, None).await?;
-        DspProcessor::open(&actor, route, ability, spec, config).await
+        Dsp::open(&actor, (route, ability), spec, config, modules, options.component_only).await
     }
 
     /// Makes a session of an output sink, which is then to be opened. With settings, they are applied before anything else.

@@ -27,12 +27,18 @@ pub(super) fn check_spec(spec: AudioSpec) -> Result<()> {
     })
 }
 
+/// Refuses samples that are no whole frames.
+pub(super) fn check_frames(interleaved: &[f32], channels: u16) -> Result<()> {
+    if interleaved.len().is_multiple_of(usize::from(channels)) {
+        return Ok(());
+    }
+    let text = format!("{} samples are not whole frames of {channels} channels", interleaved.len());
+    Err(Error::new(ErrorKind::InvalidArgument, text))
+}
+
 /// Samples as guests take them: 4 little-endian bytes each, whole frames.
 pub(super) fn bytes(interleaved: &[f32], channels: u16) -> Result<Vec<u8>> {
-    if !interleaved.len().is_multiple_of(usize::from(channels)) {
-        let text = format!("{} samples are not whole frames of {channels} channels", interleaved.len());
-        return Err(Error::new(ErrorKind::InvalidArgument, text));
-    }
+    check_frames(interleaved, channels)?;
     Ok(interleaved.iter().flat_map(|sample| sample.to_le_bytes()).collect())
 }
 

@@ -8,6 +8,7 @@ pub(super) const LOCK: &str = include_str!("../../../templates/Cargo.lock");
 
 const WORKSPACE: &str = include_str!("../../../../../Cargo.toml");
 const MANIFEST: &str = include_str!("../../../../sdk/Cargo.toml");
+const HOT_MANIFEST: &str = include_str!("../../../../sdk/hot/Cargo.toml");
 
 /// A line a file; a test compares the list with what there is.
 macro_rules! sources {
@@ -21,6 +22,7 @@ macro_rules! sources {
 sources! {
     "": "crates/sdk/" [
         "examples/decoder.rs", "examples/dsp.rs", "examples/lyrics.rs", "examples/output_sink.rs", "examples/source.rs",
+        "hot/src/export.rs", "hot/src/lib.rs", "hot/src/module.rs", "hot/src/raw.rs", "hot/src/test.rs",
         "src/bindings.rs", "src/decoder.rs", "src/dsp.rs", "src/error.rs", "src/export.rs", "src/glue/abilities.rs",
         "src/glue/mod.rs", "src/hot_path.rs", "src/http.rs", "src/json.rs", "src/lib.rs", "src/lifecycle.rs", "src/log.rs",
         "src/lyrics.rs", "src/mock/mod.rs", "src/mock/processes.rs", "src/mock/stream.rs", "src/output_sink.rs",
@@ -38,15 +40,16 @@ const WIT: [&str; 2] = ["\"../../wit/stellatune-plugin\"", "\"wit\""];
 /// Every file, by its path in the SDK's directory.
 pub(super) fn files() -> Vec<(String, String)> {
     let sources = SOURCES.iter().map(|(name, content)| ((*name).to_owned(), content.replace(WIT[0], WIT[1])));
-    sources.chain([("Cargo.toml".to_owned(), manifest())]).collect()
+    let manifests = [("Cargo.toml", MANIFEST), ("hot/Cargo.toml", HOT_MANIFEST)];
+    sources.chain(manifests.map(|(name, text)| (name.to_owned(), manifest(text)))).collect()
 }
 
-/// The manifest with what it has from the workspace written out. Without lints and tests, which are for those who change
+/// A manifest with what it has from the workspace written out. Without lints and tests, which are for those who change
 /// the SDK.
-fn manifest() -> String {
+fn manifest(text: &str) -> String {
     let mut manifest = String::new();
     let mut left_out = false;
-    for line in MANIFEST.lines() {
+    for line in text.lines() {
         if line.starts_with('[') {
             left_out = line == "[lints]" || line == "[dev-dependencies]";
         }
@@ -100,6 +103,7 @@ mod tests {
         let mut expected = BTreeSet::from(["LICENSE-APACHE", "LICENSE-MIT", "rustfmt.toml"].map(str::to_owned));
         below(&root.join("crates/sdk/src"), "src/", &mut expected);
         below(&root.join("crates/sdk/examples"), "examples/", &mut expected);
+        below(&root.join("crates/sdk/hot/src"), "hot/src/", &mut expected);
         below(&root.join("wit/stellatune-plugin"), "wit/", &mut expected);
         let listed: BTreeSet<_> = SOURCES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(listed, expected);
@@ -112,10 +116,11 @@ mod tests {
             optional.starts_with("schemars = { version = ") && optional.ends_with(", optional = true }"),
             "{optional}"
         );
-        let manifest = manifest();
-        assert!(!manifest.contains("workspace") && manifest.contains("wit-bindgen = {"), "{manifest}");
+        let manifest = manifest(MANIFEST);
+        assert!(manifest.contains("wit-bindgen = {"), "{manifest}");
         for (name, content) in files() {
             assert!(!content.contains("../../"), "{name} looks outside of its copy");
+            assert!(!name.ends_with("Cargo.toml") || !content.contains("workspace"), "{name}: {content}");
         }
     }
 }
