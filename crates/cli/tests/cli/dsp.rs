@@ -51,8 +51,9 @@ fn both_forms_put_out_the_same_on_every_engine() {
         let stage = &document["stats"]["dsp"][0];
         assert_eq!(stage["path"], "component");
         assert!(stage["reason"].as_str().is_some_and(|reason| reason.contains("not asked for")), "{stage}");
-        let (any, _) = decoded(&app, "any.wav", &[&chain[..], &["--engine", engine]].concat());
+        let (any, document) = decoded(&app, "any.wav", &[&chain[..], &["--engine", engine]].concat());
         assert!(apart(&hot, &any) <= CLOSE, "{engine}");
+        assert_eq!(document["stats"]["dsp"][1]["path"], "hot", "{engine}");
     }
 
     // One after another, by way of a file between them.
@@ -72,7 +73,7 @@ fn the_summary_tells_each_stage() {
     let args = ["decode", text(&input), "-o", "out.wav", "--stats", "--dsp", &stage(BASS), "--dsp", &stage(AIR)];
     let run = app.run(&[&args[..], &["--no-hot"]].concat());
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    assert_eq!(run.stdout.matches(EQUALIZER).count(), 2, "{}", run.stdout);
+    assert_eq!(run.stdout.matches(&format!("dsp       {EQUALIZER}:equalizer\n")).count(), 2, "{}", run.stdout);
     assert_eq!(run.stdout.matches("component calls, 24000 frames in ").count(), 2, "{}", run.stdout);
     assert_eq!(run.stdout.matches("the hot path was not asked for").count(), 2, "{}", run.stdout);
     let run = app.run(&args);
