@@ -40,8 +40,18 @@ fn both_forms_put_out_the_same_on_every_engine() {
     let stages = document["stats"]["dsp"].as_array().expect("a list");
     assert_eq!((stages.len(), document["dsp"].as_array().map(Vec::len)), (2, Some(2)));
     for stage in stages {
-        let expected = ["component_id", "frames", "path", "plugin_id", "realtime_factor", "type_id", "wall_seconds"];
+        let expected = [
+            "component_id",
+            "cpu_seconds",
+            "frames",
+            "path",
+            "plugin_id",
+            "realtime_factor",
+            "type_id",
+            "wall_seconds",
+        ];
         assert_eq!(keys(stage), expected);
+        assert!(stage["cpu_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{stage}");
         assert_eq!((&stage["path"], &stage["frames"]), (&"hot".into(), &document["frames"]));
     }
     for engine in ["wasmtime", "wasmer"] {
