@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cpu_time::ProcessTime;
 use serde::Serialize;
 use stellatune_plugins::{Dsp, DspOptions, DspPath, Error, ErrorKind, Result, Runtime, types::AudioSpec};
 
@@ -17,6 +18,8 @@ struct Stage {
     dsp: Dsp,
     frames: u64,
     wall: Duration,
+    /// None where the system does not tell.
+    cpu: Option<Duration>,
 }
 
 impl Chain {
@@ -36,7 +39,7 @@ impl Chain {
             let options = DspOptions { config: config.clone(), component_only };
             let opened = interrupt.guard(runtime.open_dsp(dsp, stream, &options)).await;
             let opened = opened.map_err(|error| explain(error, &dsp.to_string()))?;
-            chain.push(Stage { dsp: opened, frames: 0, wall: Duration::ZERO });
+            chain.push(Stage { dsp: opened, frames: 0, wall: Duration::ZERO, cpu: Some(Duration::ZERO) });
         }
         Ok(Self(chain))
     }
@@ -46,10 +49,14 @@ impl Chain {
     /// # Errors
     /// The first one's that fails.
     pub(crate) async fn process(&mut self, samples: &mut [f32], interrupt: &Interrupt) -> Result<()> {
-        for Stage { dsp, frames, wall } in &mut self.0 {
-            let began = Instant::now();
+        for Stage { dsp, frames, wall, cpu } in &mut self.0 {
+            // The whole process's, since a component works on a thread of its own; nothing else of a decode runs meanwhile.
+            let (began, cpu_began) = (Instant::now(), ProcessTime::try_now().ok());
             let processed = interrupt.guard(dsp.process(samples)).await;
             *wall += began.elapsed();
+            let cpu_ended = ProcessTime::try_now().ok();
+            let used = cpu_began.zip(cpu_ended).map(|(began, ended)| ended.duration_since(began));
+            *cpu = cpu.zip(used).map(|(sum, used)| sum + used);
             *frames += samples.len() as u64 / u64::from(dsp.spec().channels);
             processed.map_err(|error| explain(error, &dsp.route().to_string()))?;
         }
@@ -82,6 +89,7 @@ impl Stage {
             reason,
             frames: self.frames,
             wall_seconds: wall,
+            cpu_seconds: self.cpu.map(|cpu| cpu.as_secs_f64()),
             realtime_factor: if wall > 0.0 { seconds / wall } else { 0.0 },
         }
     }
@@ -99,6 +107,9 @@ pub(crate) struct StageStats {
     reason: Option<String>,
     frames: u64,
     wall_seconds: f64,
+    /// What the process used of processors meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_seconds: Option<f64>,
     realtime_factor: f64,
 }
 
@@ -107,6 +118,9 @@ impl fmt::Display for StageStats {
         let path = if self.path == "hot" { "hot path" } else { "component calls" };
         let Self { dsp, frames, wall_seconds, realtime_factor, .. } = self;
         write!(f, "{}, {path}, {frames} frames in {wall_seconds:.3} s, {realtime_factor:.0} x real time", dsp.type_id)?;
+        if let Some(cpu) = self.cpu_seconds {
+            write!(f, ", {cpu:.3} s of processors")?;
+        }
         self.reason.as_ref().map_or(Ok(()), |reason| write!(f, "\n          since {reason}"))
     }
 }

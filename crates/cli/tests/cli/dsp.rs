@@ -40,8 +40,18 @@ fn both_forms_put_out_the_same_on_every_engine() {
     let stages = document["stats"]["dsp"].as_array().expect("a list");
     assert_eq!((stages.len(), document["dsp"].as_array().map(Vec::len)), (2, Some(2)));
     for stage in stages {
-        let expected = ["component_id", "frames", "path", "plugin_id", "realtime_factor", "type_id", "wall_seconds"];
+        let expected = [
+            "component_id",
+            "cpu_seconds",
+            "frames",
+            "path",
+            "plugin_id",
+            "realtime_factor",
+            "type_id",
+            "wall_seconds",
+        ];
         assert_eq!(keys(stage), expected);
+        assert!(stage["cpu_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{stage}");
         assert_eq!((&stage["path"], &stage["frames"]), (&"hot".into(), &document["frames"]));
     }
     for engine in ["wasmtime", "wasmer"] {
@@ -51,8 +61,9 @@ fn both_forms_put_out_the_same_on_every_engine() {
         let stage = &document["stats"]["dsp"][0];
         assert_eq!(stage["path"], "component");
         assert!(stage["reason"].as_str().is_some_and(|reason| reason.contains("not asked for")), "{stage}");
-        let (any, _) = decoded(&app, "any.wav", &[&chain[..], &["--engine", engine]].concat());
+        let (any, document) = decoded(&app, "any.wav", &[&chain[..], &["--engine", engine]].concat());
         assert!(apart(&hot, &any) <= CLOSE, "{engine}");
+        assert_eq!(document["stats"]["dsp"][1]["path"], "hot", "{engine}");
     }
 
     // One after another, by way of a file between them.
@@ -72,7 +83,7 @@ fn the_summary_tells_each_stage() {
     let args = ["decode", text(&input), "-o", "out.wav", "--stats", "--dsp", &stage(BASS), "--dsp", &stage(AIR)];
     let run = app.run(&[&args[..], &["--no-hot"]].concat());
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-    assert_eq!(run.stdout.matches(EQUALIZER).count(), 2, "{}", run.stdout);
+    assert_eq!(run.stdout.matches(&format!("dsp       {EQUALIZER}:equalizer\n")).count(), 2, "{}", run.stdout);
     assert_eq!(run.stdout.matches("component calls, 24000 frames in ").count(), 2, "{}", run.stdout);
     assert_eq!(run.stdout.matches("the hot path was not asked for").count(), 2, "{}", run.stdout);
     let run = app.run(&args);
