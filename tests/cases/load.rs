@@ -15,6 +15,7 @@ use crate::support::{
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = vec![
+        Case::new("load/bogus-names-and-debug-information", [], bogus_sections),
         Case::new("load/deeply-nested-blocks", [], nested_blocks),
         Case::new("load/several-memories-together", [], memories_together),
         Case::new("load/too-many-core-instances", [], too_many_instances),
@@ -54,6 +55,7 @@ const OFF: [(&str, &str); 22] = [
     ("wide-arithmetic", "(core module (func (drop (i64.mul_wide_u (i64.const 1) (i64.const 1))) (drop)))"),
     ("component-streams", "(type (stream u8))"),
     ("component-futures", "(type (future))"),
+    // L07 needs one.
     ("component-async", "(type (func async))"),
     ("fixed-length-lists", "(type (list u8 4))"),
     ("error-contexts", "(core func (canon error-context.drop))"),
@@ -192,6 +194,26 @@ fn start(subject: &Subject, module: &str, kind: Option<TrapKind>) {
     let start = if kind == Some(TrapKind::Deadline) { SHORT } else { Options::default().start };
     let started = Guest::made(subject, module, || decoder(module), Options { start, ..Options::default() });
     assert_eq!(started.err().map(|trap| trap.kind), kind);
+}
+
+/// Sections that nobody needs are not believed: not when compiling, and not when a trap might be told with names and lines. // L11
+fn bogus_sections(subject: &Subject) {
+    let bogus = r"\ff".repeat(1 << 16);
+    let sections = [".debug_info", ".debug_line", ".debug_abbrev", ".debug_str", "sourceMappingURL"];
+    let sections: String = sections.iter().map(|name| format!(r#"(@custom "{name}" "{bogus}")"#)).collect();
+    for (module, kind) in [("", None), ("(func $s (unreachable)) (start $s)", Some(TrapKind::Unreachable))] {
+        let module = format!("{module} {sections}");
+        let named = || {
+            let mut wasm = decoder(&module);
+            // A custom section of 1 + 14 + 65,536 bytes.
+            wasm.extend([0x00, 0x8f, 0x80, 0x04, 14]);
+            wasm.extend(b"component-name");
+            wasm.extend([0xff; 1 << 16]);
+            wasm
+        };
+        let started = Guest::made(subject, &module, named, Options::default());
+        assert_eq!(started.err().map(|trap| trap.kind), kind);
+    }
 }
 
 /// However deep the nesting, whoever reads it does so without a deep stack of its own. // L03
