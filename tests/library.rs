@@ -1,6 +1,12 @@
 //! A player's own code on the library's public API, from every kind of caller: tokio of one thread, of several, none.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    thread,
+};
 
 use stellatune_plugins::{DecoderChoice, ErrorKind, Event, Input, Priority, Runtime, engine};
 use tempfile::TempDir;
@@ -82,6 +88,43 @@ fn from_a_thread_with_a_small_stack() {
     let small = thread::Builder::new().stack_size(128 * 1024);
     let caller = small.spawn(|| pollster::block_on(evening())).expect("a thread");
     caller.join().expect("the stack is enough");
+}
+
+/// G21: who stops waiting for a call loses what it came to, and nothing else.
+#[test]
+fn dropping_what_is_waited_for() {
+    let home = TempDir::new().expect("a directory");
+    let runtime = runtime(&home);
+    pollster::block_on(async {
+        runtime.install(root().join("plugins/prebuilt/symphonia")).await.expect("installs");
+        let input = Input::file(root().join("fixtures/audio/demo.mp3"));
+        for polls in 0..3 {
+            // Before it began, while it runs, and perhaps when it is done.
+            let mut opening = Box::pin(runtime.open_decoder(&input, &DecoderChoice::Auto));
+            for _ in 0..polls {
+                let _ = poll(&mut opening);
+            }
+        }
+        let mut decoder = runtime.open_decoder(&input, &DecoderChoice::Auto).await.expect("opens");
+        for _ in 0..10 {
+            let mut reading = Box::pin(decoder.read(8_192));
+            let _ = poll(&mut reading);
+        }
+        let mut frames = 0;
+        while let Some(block) = decoder.read(8_192).await.expect("decodes on") {
+            frames += block.frames();
+        }
+        assert!(frames > 0, "the file has ten blocks and more");
+        decoder.seek(0).await.expect("seeks");
+        assert!(decoder.read(8_192).await.expect("decodes again").is_some());
+        decoder.close().await;
+        runtime.shutdown().await;
+    });
+}
+
+/// Asks a future once whether it is ready.
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// R14: one library runtime is used from two of tokio, outlives one of them, and is dropped inside the other.

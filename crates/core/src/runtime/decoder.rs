@@ -128,6 +128,8 @@ impl Decoder {
 
     /// Decodes at most `max_frames` (1 to 65,536); `None` is the end of the stream, until a seek.
     ///
+    /// Dropping what it returns before it is ready loses the audio of that read; the next goes on behind it.
+    ///
     /// # Errors
     /// `plugin_error`: the stream is broken here; a seek may help. `timeout`, `trap`, `cancelled`: the session is gone.
     pub async fn read(&mut self, max_frames: u32) -> Result<Option<PcmBlock>> {
