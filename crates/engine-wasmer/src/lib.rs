@@ -101,7 +101,7 @@ impl Engine for WasmerEngine {
     /// Maps the file: of its megabytes only what runs is copied, to where it runs.
     fn load_file(&self, code: CodeFile) -> Result<Arc<dyn Program>, EngineError> {
         // SAFETY: who made the handle vouched that nobody writes to the file.
-        let mapped = unsafe { MmapOptions::new().len(code.len()).map(code.file()) }
+        let mapped = unsafe { MmapOptions::new().len(code.size()).map(code.file()) }
             .map_err(|error| EngineError::new(Phase::Load, format!("it cannot be mapped: {error}")))?;
         // SAFETY: as for `load`.
         unsafe { self.link(&Bytes::from_owner(mapped)) }

@@ -93,13 +93,8 @@ impl CodeFile {
     }
 
     /// Bytes of the code.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         usize::try_from(self.bytes).unwrap_or(usize::MAX)
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes == 0
     }
 
     /// A copy of the code.
@@ -107,7 +102,7 @@ impl CodeFile {
     /// # Errors
     /// Those of reading; a file that became shorter is one.
     pub fn read(&self) -> io::Result<Artifact> {
-        let mut code = Vec::with_capacity(self.len());
+        let mut code = Vec::with_capacity(self.size());
         let mut file = &self.file;
         file.rewind()?;
         file.take(self.bytes).read_to_end(&mut code)?;
