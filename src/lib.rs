@@ -17,8 +17,8 @@ pub use stellatune_plugin_core::{
     registry::BundledPackage,
     route::{RouteKey, Selector},
     runtime::{
-        Catalog, ConfigUpdate, Decoder, DecoderChoice, Dsp, DspOptions, DspPath, LyricsProvider, OpenedTrack, PcmBlock,
-        Runtime, RuntimeBuilder, Sink, default_plugins_dir,
+        AudioPath, Catalog, ConfigUpdate, Decoder, DecoderChoice, Dsp, DspOptions, LyricsProvider, OpenedTrack,
+        PcmBlock, Runtime, RuntimeBuilder, Sink, default_plugins_dir,
     },
     services::stream::Input,
     types, world,

@@ -4,7 +4,7 @@ use std::{f64::consts::TAU, fs};
 
 use stellatune_plugin_core::hot::{HotParameters, HotProcessor, HotSpec, Primed};
 use stellatune_plugins::{
-    Dsp, DspOptions, DspPath, ErrorKind, Event, Limits, Result, Runtime, Selector,
+    AudioPath, Dsp, DspOptions, ErrorKind, Event, Limits, Result, Runtime, Selector,
     types::{AudioSpec, HotPathRole},
 };
 
@@ -80,7 +80,7 @@ fn open(runtime: &Runtime, stream: AudioSpec, config: Option<String>, component_
 fn opened(runtime: &Runtime, stream: AudioSpec, config: &str, component_only: bool) -> Dsp {
     let dsp = open(runtime, stream, Some(config.to_owned()), component_only).expect("opens");
     match dsp.path() {
-        DspPath::Hot => assert!(!component_only),
+        AudioPath::Hot => assert!(!component_only),
         other => assert!(component_only, "{other:?}"),
     }
     dsp
@@ -123,7 +123,7 @@ fn as_native(subject: &Subject, component_only: bool) {
         }
         assert!(rest.is_empty());
         assert_close(&output, &filtered(-9.0, &TEN, sample_rate, width, &wide(&input)));
-        assert_eq!(*dsp.path() == DspPath::Hot, !component_only, "it did so to the end");
+        assert_eq!(*dsp.path() == AudioPath::Hot, !component_only, "it did so to the end");
         wait(dsp.close());
     }
 }
@@ -170,7 +170,7 @@ fn change(subject: &Subject, component_only: bool) {
     for block in after.chunks_mut(2 * 256) {
         wait(dsp.process(block)).expect("processes");
     }
-    assert_eq!(*dsp.path() == DspPath::Hot, !component_only);
+    assert_eq!(*dsp.path() == AudioPath::Hot, !component_only);
 
     let native =
         |(preamp, bands): (f64, &[Band]), input: &[f32]| filtered(preamp, bands, STREAM.sample_rate, 2, &wide(input));
@@ -188,7 +188,7 @@ fn change(subject: &Subject, component_only: bool) {
         wait(dsp.configure(&config(LOUD.0, LOUD.1))).expect("applies");
     }
     wait(dsp.process(&mut output[..2])).expect("processes");
-    assert_eq!(*dsp.path() == DspPath::Hot, !component_only);
+    assert_eq!(*dsp.path() == AudioPath::Hot, !component_only);
 }
 
 /// X16: the component does the work, from the first block on, and an event says why.
@@ -199,7 +199,7 @@ fn changed_module(subject: &Subject) {
     fs::write(installed.join("wasm/equalizer_hot.wasm"), b"\0asm\x01\0\0\0").expect("a file");
     let mut events = runtime.events();
     let mut dsp = open(&runtime, STREAM, Some(config(-9.0, &TEN)), false).expect("opens");
-    let DspPath::Component { reason } = dsp.path().clone() else { panic!("{dsp:?}") };
+    let AudioPath::Component { reason } = dsp.path().clone() else { panic!("{dsp:?}") };
     assert!(reason.contains("not the file that was installed"), "{reason}");
     let mut told = Vec::new();
     while let Ok(event) = events.try_recv() {

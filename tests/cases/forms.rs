@@ -1,6 +1,6 @@
 //! A DSP whose component and hot-path module tell themselves apart: when which of them works, and what is said of it.
 
-use stellatune_plugins::{ConfigUpdate, Dsp, DspOptions, DspPath, ErrorKind, Event, Result, Runtime};
+use stellatune_plugins::{AudioPath, ConfigUpdate, Dsp, DspOptions, ErrorKind, Event, Result, Runtime};
 
 use super::lifecycle::of_world;
 use crate::support::{
@@ -78,14 +78,14 @@ fn fails(subject: &Subject) {
     let (_home, runtime) = runtime(subject);
     let mut dsp = open(&runtime, None).expect("opens");
     let mut events = runtime.events();
-    assert_eq!((factor(&mut dsp), dsp.path()), (0.25, &DspPath::Hot));
+    assert_eq!((factor(&mut dsp), dsp.path()), (0.25, &AudioPath::Hot));
     let mut samples = vec![1.0; 2 * FRAMES];
     samples[DONE] = 100.0;
     wait(dsp.process(&mut samples)).expect("processes");
     assert!(samples[..DONE].iter().all(|sample| *sample == 0.25));
     assert_eq!(samples[DONE], 50.0);
     assert!(samples[DONE + 1..].iter().all(|sample| *sample == 0.5));
-    let DspPath::Component { reason } = dsp.path().clone() else { panic!("{dsp:?}") };
+    let AudioPath::Component { reason } = dsp.path().clone() else { panic!("{dsp:?}") };
     assert!(reason.starts_with("the hot-path module failed: it trapped"), "{reason}");
     assert_eq!(unused(&mut events), [reason]);
     assert_eq!(factor(&mut dsp), 0.5);
@@ -102,12 +102,12 @@ fn settings(subject: &Subject) {
     assert_eq!(wait(dsp.configure("{}")).expect("is set"), ConfigUpdate::Applied);
     assert_eq!(factor(&mut dsp), 0.25);
     assert_eq!(wait(dsp.configure("{\"x\":\"recreate\"}")).expect("is made anew"), ConfigUpdate::Recreated);
-    assert_eq!((factor(&mut dsp), dsp.path()), (0.25, &DspPath::Hot));
+    assert_eq!((factor(&mut dsp), dsp.path()), (0.25, &AudioPath::Hot));
     assert_eq!(wait(dsp.configure("{\"n\":0.5}")).expect_err("does not fit").kind(), ErrorKind::InvalidArgument);
     assert_eq!(wait(dsp.configure("{\"x\":\"reject\"}")).expect_err("is rejected").kind(), ErrorKind::Unsupported);
-    assert_eq!((factor(&mut dsp), dsp.path()), (0.25, &DspPath::Hot));
+    assert_eq!((factor(&mut dsp), dsp.path()), (0.25, &AudioPath::Hot));
     assert_eq!(wait(dsp.configure("{\"x\":\"no-hot-path\"}")).expect("is set"), ConfigUpdate::Applied);
-    assert_ne!(dsp.path(), &DspPath::Hot);
+    assert_ne!(dsp.path(), &AudioPath::Hot);
     assert_eq!(factor(&mut dsp), 0.5);
     assert!(unused(&mut events).is_empty(), "a plugin that offers none is no failure");
 }
@@ -117,7 +117,7 @@ fn described(subject: &Subject) {
     let (_home, runtime) = runtime(subject);
     let mut events = runtime.events();
     let mut dsp = open(&runtime, Some("{\"x\":\"describe_hot_path:error-io\"}")).expect("opens");
-    let DspPath::Component { reason } = dsp.path().clone() else { panic!("{dsp:?}") };
+    let AudioPath::Component { reason } = dsp.path().clone() else { panic!("{dsp:?}") };
     assert_eq!(unused(&mut events), [reason]);
     assert_eq!(factor(&mut dsp), 0.5);
     let error = open(&runtime, Some("{\"x\":\"describe_hot_path:trap\"}")).map(drop).expect_err("it traps");

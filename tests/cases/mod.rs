@@ -16,6 +16,7 @@ mod guarded;
 mod hooks;
 mod hostile;
 mod hot;
+mod hot_sink;
 mod imports;
 mod input;
 mod lifecycle;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<Case> {
         hooks::cases(),
         guarded::cases(),
         hot::cases(),
+        hot_sink::cases(),
         equalizer::cases(),
         forms::cases(),
         abi::cases(),

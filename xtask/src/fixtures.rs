@@ -39,9 +39,11 @@ enum Kind {
     HotModule,
     /// Made for tests: the wasm alone.
     Fixture,
+    /// The module that one of those has for the hot path.
+    FixtureModule,
 }
 
-const GUESTS: [Guest; 17] = [
+const GUESTS: [Guest; 20] = [
     Guest { name: "equalizer", kind: Kind::Plugin, package: "equalizer", feature: None },
     Guest { name: "equalizer_hot", kind: Kind::HotModule, package: "equalizer", feature: None },
     Guest { name: "symphonia", kind: Kind::Plugin, package: "symphonia", feature: None },
@@ -56,6 +58,9 @@ const GUESTS: [Guest; 17] = [
     fixture("echo-lyrics", "echo-lyrics", None),
     fixture("echo-sink", "echo-sink", None),
     fixture("echo-dsp", "echo-dsp", None),
+    fixture("biquad-dsp", "biquad-dsp", None),
+    fixture("hot-sink", "hot-sink", None),
+    Guest { name: "hot-sink-module", kind: Kind::FixtureModule, package: "hot-sink", feature: None },
     fixture("std-lyrics", "std-lyrics", None),
     fixture("host-calls", "host-calls", None),
     fixture("many-abilities", "many-abilities", None),
@@ -195,7 +200,7 @@ impl Guest {
     fn workspace(&self) -> &'static str {
         match self.kind {
             Kind::Plugin | Kind::HotModule => "plugins",
-            Kind::Fixture => "fixtures/rs",
+            Kind::Fixture | Kind::FixtureModule => "fixtures/rs",
         }
     }
 
@@ -208,7 +213,7 @@ impl Guest {
     fn cargo_package(&self) -> String {
         match self.kind {
             Kind::Plugin | Kind::HotModule => format!("stellatune-plugin-{}", self.package),
-            Kind::Fixture => self.package.to_owned(),
+            Kind::Fixture | Kind::FixtureModule => self.package.to_owned(),
         }
     }
 
@@ -216,7 +221,7 @@ impl Guest {
     fn target(&self) -> &'static str {
         match self.kind {
             Kind::Plugin | Kind::Fixture => "wasm32-wasip2",
-            Kind::HotModule => "wasm32-unknown-unknown",
+            Kind::HotModule | Kind::FixtureModule => "wasm32-unknown-unknown",
         }
     }
 
@@ -224,7 +229,7 @@ impl Guest {
     fn prebuilt(&self) -> String {
         match self.kind {
             Kind::Plugin | Kind::HotModule => format!("plugins/prebuilt/{}/wasm/{}.wasm", self.package, self.name),
-            Kind::Fixture => format!("fixtures/prebuilt/{}.wasm", self.name),
+            Kind::Fixture | Kind::FixtureModule => format!("fixtures/prebuilt/{}.wasm", self.name),
         }
     }
 
@@ -234,7 +239,7 @@ impl Guest {
             Kind::Plugin => {
                 vec![(format!("{}/plugin.json", self.folder()), format!("plugins/prebuilt/{}/plugin.json", self.name))]
             }
-            Kind::HotModule | Kind::Fixture => Vec::new(),
+            Kind::HotModule | Kind::Fixture | Kind::FixtureModule => Vec::new(),
         }
     }
 }
@@ -275,7 +280,7 @@ mod tests {
         fs::create_dir_all(root.join("fixtures/rs/shared/src"))?;
         fs::write(root.join("fixtures/rs/shared/src/lib.rs"), "changed")?;
         for (guest, (before, after)) in GUESTS.iter().zip(before.iter().zip(&hashes()?)) {
-            assert_eq!(before != after, guest.kind == Kind::Fixture, "{}", guest.name);
+            assert_eq!(before != after, guest.workspace() == "fixtures/rs", "{}", guest.name);
         }
 
         fs::create_dir_all(root.join("wit"))?;

@@ -7,7 +7,7 @@ use std::{
 
 use cpu_time::ProcessTime;
 use serde::Serialize;
-use stellatune_plugins::{Dsp, DspOptions, DspPath, Error, ErrorKind, Result, Runtime, types::AudioSpec};
+use stellatune_plugins::{AudioPath, Dsp, DspOptions, Error, ErrorKind, Result, Runtime, types::AudioSpec};
 
 use crate::{args::DspStage, decode::Ability, interrupt::Interrupt};
 
@@ -79,8 +79,8 @@ impl Stage {
         let seconds = self.frames as f64 / f64::from(self.dsp.spec().sample_rate);
         let wall = self.wall.as_secs_f64();
         let (path, reason) = match self.dsp.path() {
-            DspPath::Hot => ("hot", None),
-            DspPath::Component { reason } => ("component", Some(reason.clone())),
+            AudioPath::Hot => ("hot", None),
+            AudioPath::Component { reason } => ("component", Some(reason.clone())),
             _ => ("other", None),
         };
         StageStats {

@@ -2,6 +2,7 @@
 
 use stellatune_plugin_core::{
     error::PluginError,
+    hot::HotProcessor,
     types::{AudioSpec, BufferLayout, CoreModuleSpec, HotPathRole, SampleFormat},
 };
 
@@ -9,6 +10,7 @@ use crate::support::{
     Case, Subject,
     ability::{CD, Kind, dsp},
     guest::{Guest, refusal},
+    hot,
 };
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -17,6 +19,11 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("abilities/dsp/describe-hot-path/values", ["echo-dsp"], describe_hot_path),
         Case::new("abilities/dsp/process-interleaved-f32/samples", ["echo-dsp"], process),
         Case::new("abilities/dsp/process-interleaved-f32/shapes", ["echo-dsp"], shapes),
+        Case::new(
+            "abilities/dsp/process-interleaved-f32/as-its-hot-path-module",
+            ["biquad-dsp", "hot/biquad", "hot/gain-simd"],
+            as_module,
+        ),
         Case::new("abilities/dsp/supported-layouts/values", ["echo-dsp", "many-abilities"], supported_layouts),
         Case::new("abilities/dsp/output-channels/values", ["echo-dsp"], output_channels),
         Case::new("abilities/dsp/apply-config-update-json/live", ["echo-dsp"], configure_live),
@@ -124,4 +131,30 @@ fn configure_live(subject: &Subject) {
     let error = refusal(guest.call(|it| it.apply_config(processor, "{\"gain\":\"loud\"}")));
     assert!(matches!(error, PluginError::InvalidArg(_)), "{error}");
     assert_eq!(process(&mut guest), Ok(bytes(&[2.0, -0.5])));
+}
+
+/// What benches compare computes the same, sample for sample: the filter goes on from block to block in both.
+fn as_module(subject: &Subject) {
+    for (config, module) in [(None, "hot/biquad"), (Some("\"gain\""), "hot/gain-simd")] {
+        let mut guest = Guest::new(subject, "biquad-dsp");
+        let processor = guest.call(|it| dsp(it).create(CD)).expect("creates");
+        if let Some(config) = config {
+            guest.call(|it| it.apply_config(processor, config)).expect("applies");
+        }
+        let (mut module, _) = HotProcessor::new(hot::dsp(subject, module).expect("it primes")).expect("it is a DSP");
+        for frames in [1, 64, 1024, 77] {
+            let input: Vec<f32> = (0..2 * frames).map(|at| (at as f32 * 0.7).sin()).collect();
+            let bytes: Vec<u8> = input.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            let answer = guest.call(|it| dsp(it).process_interleaved_f32(processor, 2, &bytes)).expect("processes");
+            let of_component: Vec<f32> =
+                answer.as_chunks::<4>().0.iter().map(|sample| f32::from_le_bytes(*sample)).collect();
+            let mut of_module = vec![0.0; input.len()];
+            assert!(module.process(&input, &mut of_module).wet);
+            assert_eq!(of_component, of_module, "{frames} frames");
+            assert_ne!(of_component, input);
+        }
+    }
+    let mut guest = Guest::new(subject, "biquad-dsp");
+    let mono = AudioSpec { channels: 1, ..CD };
+    assert!(matches!(refusal(guest.call(|it| dsp(it).create(mono))), PluginError::Unsupported(_)));
 }

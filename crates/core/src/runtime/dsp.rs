@@ -2,20 +2,19 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio::sync::broadcast;
-
-use super::{blocking, pcm};
+use super::{
+    modules::{AudioPath, Described, Modules, refusal},
+    pcm,
+};
 use crate::{
     actor::{Actor, Canceller, Guest, Priority, Session},
     config::{self, Config, ConfigUpdate},
     control::CancelToken,
-    engine::{Engine, Instance},
-    error::{CallResult, Error, ErrorKind, PluginError, Result},
-    event::Event,
-    hot::{HotControl, HotParameters, HotProcessor, HotSpec, Primed},
-    limits::{CallClass, Limits},
+    engine::Instance,
+    error::{CallResult, PluginError, Result},
+    hot::{HotControl, HotParameters, HotProcessor, Primed},
+    limits::CallClass,
     manifest::Ability,
-    registry::Snapshot,
     route::RouteKey,
     table::ObjectId,
     types::{AudioSpec, CoreModuleSpec},
@@ -33,19 +32,6 @@ pub struct DspOptions {
     pub component_only: bool,
 }
 
-/// Which form of a DSP works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DspPath {
-    /// The hot-path module.
-    Hot,
-    /// The component.
-    Component {
-        /// Why not the module.
-        reason: String,
-    },
-}
-
 /// An open processor of a DSP plugin, for audio of one shape. Closed when dropped.
 ///
 /// Its hot-path module runs where [`process`](Self::process) is called: this is for work off the audio thread. A module that
@@ -58,15 +44,8 @@ pub struct Dsp {
     ability: Ability,
     spec: AudioSpec,
     modules: Modules,
-    path: DspPath,
+    path: AudioPath,
     hot: Option<Hot>,
-}
-
-/// Where hot-path modules come from, and who hears that one is not used.
-pub(super) struct Modules {
-    pub(super) engine: Arc<dyn Engine>,
-    pub(super) plugins: Arc<Snapshot>,
-    pub(super) events: broadcast::Sender<Event>,
 }
 
 struct Hot {
@@ -94,7 +73,7 @@ impl Dsp {
             Ok((processor, ()))
         };
         let (session, ()) = Session::open(actor, Priority::RealTime, CancelToken::default(), open).await?;
-        let path = DspPath::Component { reason: "the hot path was not asked for".to_owned() };
+        let path = AudioPath::not_asked();
         let mut opened = Self { session, route, ability, spec, modules, path, hot: None };
         if !component_only {
             opened.heat().await?;
@@ -113,7 +92,7 @@ impl Dsp {
     }
 
     /// Which form of it works now.
-    pub fn path(&self) -> &DspPath {
+    pub fn path(&self) -> &AudioPath {
         &self.path
     }
 
@@ -148,8 +127,8 @@ impl Dsp {
             .await
     }
 
-    /// What the settings make of that module, if they are for it to know: for [`HotSpec::with_parameters`] and, later,
-    /// [`HotControl::configure`].
+    /// What the settings make of that module, if they are for it to know: for
+    /// [`HotSpec::with_parameters`](crate::hot::HotSpec::with_parameters) and, later, [`HotControl::configure`].
     ///
     /// # Errors
     /// As [`describe_hot_path`](Self::describe_hot_path); `plugin_error` also for parameters that no module can be given.
@@ -202,27 +181,14 @@ impl Dsp {
     /// Puts the module into its place that the component describes now, if one can be used.
     async fn heat(&mut self) -> Result<()> {
         self.hot = None;
-        let described = match self.describe_hot_path().await {
-            Ok(None) => {
-                let reason = "the plugin has no hot-path module for this stream".to_owned();
-                self.path = DspPath::Component { reason };
-                return Ok(());
-            }
-            Ok(Some(described)) => self.hot_parameters().await.map(|parameters| (described, parameters)),
-            Err(error) => Err(error),
-        };
-        let made = match described {
-            Ok((described, parameters)) => self.modules.make(&self.route, described, self.spec, parameters).await,
-            Err(error) => Err(may_refuse(error)?),
-        };
-        match made {
-            Ok(hot) => {
-                self.hot = Some(hot);
-                self.path = DspPath::Hot;
-            }
-            Err(error) => self.fall_back(&error.to_string()),
-        }
+        let described = self.described().await;
+        (self.path, self.hot) = self.modules.settle(&self.route, self.spec, described, Hot::new).await?;
         Ok(())
+    }
+
+    async fn described(&mut self) -> Result<Option<Described>> {
+        let Some(described) = self.describe_hot_path().await? else { return Ok(None) };
+        Ok(Some((described, self.hot_parameters().await?)))
     }
 
     /// Tells the module what the component was told; one that cannot be told would go on with what was.
@@ -235,7 +201,7 @@ impl Dsp {
                 }
             }
             Err(error) => {
-                let error = may_refuse(error)?;
+                let error = refusal(error)?;
                 self.fall_back(&error.to_string());
             }
         }
@@ -245,14 +211,7 @@ impl Dsp {
     /// Goes on with component calls, and says why.
     fn fall_back(&mut self, reason: &str) {
         self.hot = None;
-        self.path = DspPath::Component { reason: reason.to_owned() };
-        tracing::info!(plugin = %self.route.plugin_id, "component calls instead of the hot path: {reason}");
-        // Without a listener there is nobody to tell.
-        let _ = self.modules.events.send(Event::HotPathUnused {
-            plugin_id: self.route.plugin_id.to_string(),
-            component_id: self.route.component_id.to_string(),
-            reason: reason.to_owned(),
-        });
+        self.path = self.modules.unused(&self.route, reason);
     }
 
     /// Lets the module process as far as it goes; the samples that are done.
@@ -303,42 +262,19 @@ impl fmt::Debug for Dsp {
     }
 }
 
-impl Modules {
-    /// Makes a module ready, on a thread for such work.
-    async fn make(
-        &self,
-        route: &RouteKey,
-        described: CoreModuleSpec,
-        stream: AudioSpec,
-        parameters: Option<HotParameters>,
-    ) -> Result<Hot> {
-        let (engine, plugins, id) = (Arc::clone(&self.engine), Arc::clone(&self.plugins), route.plugin_id.to_string());
-        blocking(move || {
-            let spec = HotSpec::new(described, stream)?.with_parameters(parameters);
-            let gone = || Error::new(ErrorKind::NotFound, "the plugin is gone");
-            // X16
-            let file = plugins.plugin(&id).ok_or_else(gone)?.file_bytes(spec.path())?;
-            let primed = Primed::new(&*engine, &file.bytes, &spec, &Limits::HOT)?;
-            let configurable = primed.is_configurable();
-            let (processor, control) = HotProcessor::new(primed)?;
-            Ok(Hot { processor, control, configurable, output: Vec::new() })
-        })
-        .await
-    }
-}
-
 impl Hot {
+    fn new(primed: Primed) -> Result<Self> {
+        let configurable = primed.is_configurable();
+        let (processor, control) = HotProcessor::new(primed)?;
+        Ok(Self { processor, control, configurable, output: Vec::new() })
+    }
+
     fn configure(&mut self, parameters: HotParameters) -> Result<()> {
         self.control.configure(parameters)?;
         // Taken at once, so that none wait for a block that may be long in coming.
         self.processor.block(0);
         Ok(())
     }
-}
-
-/// Nothing but a plugin's refusal leaves the component as it was.
-fn may_refuse(error: Error) -> Result<Error> {
-    if error.kind() == ErrorKind::PluginError { Ok(error) } else { Err(error) }
 }
 
 fn create(guest: &mut Guest, token: &CancelToken, spec: AudioSpec) -> Result<ObjectId> {

@@ -10,6 +10,7 @@ mod components;
 mod decoder;
 mod dsp;
 mod lyrics;
+mod modules;
 mod pcm;
 mod sink;
 mod trim;
@@ -27,13 +28,14 @@ use tokio::sync::{broadcast, oneshot};
 pub use builder::{RuntimeBuilder, default_plugins_dir};
 pub use catalog::{Catalog, OpenedTrack};
 pub use decoder::{Decoder, DecoderChoice, PcmBlock};
-pub use dsp::{Dsp, DspOptions, DspPath};
+pub use dsp::{Dsp, DspOptions};
 pub use lyrics::LyricsProvider;
+pub use modules::AudioPath;
 pub use sink::Sink;
 
 pub use crate::config::ConfigUpdate;
 
-use self::components::Components;
+use self::{components::Components, modules::Modules};
 use crate::{
     actor::{self, Actor, ComponentStats, WorkerId},
     config::Config,
@@ -265,9 +267,7 @@ impl Runtime {
     pub async fn open_dsp(&self, dsp: &Selector, spec: AudioSpec, options: &DspOptions) -> Result<Dsp> {
         let (route, ability) = self.ability(AbilityKind::Dsp, dsp)?;
         let config = options.config.as_deref().map(|config| Config::check(config, &ability)).transpose()?;
-        let (engine, events) = (Arc::clone(self.engine()), self.0.events.clone());
-        // As they are before there is an instance: beside one that is newer than that, no older module is used (X16).
-        let modules = dsp::Modules { engine, plugins: self.plugins(), events };
+        let modules = self.modules();
         let actor = self.acquire(&route, None).await?;
         Dsp::open(&actor, (route, ability), spec, config, modules, options.component_only).await
     }
@@ -287,8 +287,15 @@ impl Runtime {
             Ok(())
         })
         .await?;
+        let modules = self.modules();
         let actor = self.acquire(&route, None).await?;
-        Sink::create(&actor, route, ability, config).await
+        Sink::create(&actor, route, ability, config, modules).await
+    }
+
+    /// Where an ability's hot-path module comes from. To be asked for before there is an instance: beside one that is newer than
+    /// the plugins seen here, no older module is used (X16).
+    fn modules(&self) -> Modules {
+        Modules { engine: Arc::clone(self.engine()), plugins: self.plugins(), events: self.0.events.clone() }
     }
 
     fn ability(&self, kind: AbilityKind, selector: &Selector) -> Result<(RouteKey, Ability)> {
