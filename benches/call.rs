@@ -1,16 +1,16 @@
 //! `call/<ability>/<method or size>/<engine>`: one call of a guest at the engine seam, beside the same call of the same
 //! component through Wasmtime's own typed bindings. See README.md.
 
-#[path = "call/seam.rs"]
-mod seam;
+#[allow(dead_code, reason = "each bench uses a part of it")]
+mod common;
 #[path = "call/typed.rs"]
 mod typed;
 
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use common::seam::{self, Seam};
 use criterion::Criterion;
-use seam::Seam;
 use stellatune_plugin_core::{
     capability::{Decoder, Dsp, Lyrics, OutputSink, Source},
     engine::Instance,

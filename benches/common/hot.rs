@@ -1,15 +1,17 @@
-//! The same DSPs as a dynamic library and as hot-path modules.
+//! The same DSPs as a dynamic library, as hot-path modules and as components.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{env, ffi::c_void, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use libloading::Library;
 use stellatune_plugins::{
     Limits,
-    hot::{HotProcessor, HotSpec, Primed},
+    hot::{HotParameters, HotProcessor, HotSpec, Primed},
     types::{AudioSpec, BufferLayout, CoreModuleSpec, HotPathRole, SampleFormat},
 };
 use tempfile::TempDir;
+
+use super::component::{Component, Loaded};
 
 /// The stream of all measurements.
 pub(crate) const STREAM: AudioSpec = AudioSpec { sample_rate: 48_000, channels: 2 };
@@ -17,34 +19,87 @@ pub(crate) const STREAM: AudioSpec = AudioSpec { sample_rate: 48_000, channels: 
 /// Frames of the largest block.
 pub(crate) const MAX_FRAMES: u32 = 4_096;
 
-/// Where the modules have their regions.
+/// Where the modules that are texts have their regions.
 pub(crate) const INPUT: u32 = 1024;
 pub(crate) const OUTPUT: u32 = 66_560;
 
-/// A DSP that exists in both forms: the library's symbol, and the module's file.
+/// A DSP that exists in every form.
 #[derive(Clone, Copy)]
 pub(crate) struct Dsp {
     pub(crate) name: &'static str,
+    /// The library's source, and its function.
+    library: &'static str,
     symbol: &'static str,
     module: &'static str,
+    pub(crate) component: &'static str,
+    /// What the component is configured with.
+    pub(crate) config: Option<&'static str>,
 }
 
 /// Little but memory traffic.
-pub(crate) const GAIN: Dsp = Dsp { name: "gain", symbol: "gain", module: "gain-simd.wat" };
+pub(crate) const GAIN: Dsp = Dsp {
+    name: "gain",
+    library: "hot.rs",
+    symbol: "gain",
+    module: "fixtures/wat-hot/gain-simd.wat",
+    component: "fixtures/prebuilt/biquad-dsp.wasm",
+    config: Some("\"gain\""),
+};
 
 /// A gain, and a filter whose next sample waits for the one before.
-pub(crate) const BIQUAD: Dsp = Dsp { name: "gain-biquad", symbol: "gain_biquad", module: "biquad.wat" };
+pub(crate) const BIQUAD: Dsp = Dsp {
+    name: "gain-biquad",
+    library: "hot.rs",
+    symbol: "gain_biquad",
+    module: "fixtures/wat-hot/biquad.wat",
+    component: "fixtures/prebuilt/biquad-dsp.wasm",
+    config: None,
+};
+
+/// Our equaliser with all of its bands, in 64-bit floats.
+pub(crate) const EQUALIZER: Dsp = Dsp {
+    name: "equalizer",
+    library: "equalizer.rs",
+    symbol: "equalizer",
+    module: "plugins/prebuilt/equalizer/wasm/equalizer_hot.wasm",
+    component: "plugins/prebuilt/equalizer/wasm/equalizer.wasm",
+    config: Some(
+        r#"{"preamp_db":-6,"bands":[
+        {"shape":"low_shelf","frequency":60,"gain_db":4},
+        {"shape":"peak","frequency":125,"gain_db":-2,"q":1.4},
+        {"shape":"peak","frequency":250,"gain_db":1.5,"q":1.4},
+        {"shape":"peak","frequency":500,"gain_db":-3,"q":1.4},
+        {"shape":"peak","frequency":1000,"gain_db":2,"q":1.4},
+        {"shape":"peak","frequency":2000,"gain_db":-1,"q":1.4},
+        {"shape":"peak","frequency":4000,"gain_db":3,"q":1.4},
+        {"shape":"peak","frequency":8000,"gain_db":-2.5,"q":1.4},
+        {"shape":"peak","frequency":12000,"gain_db":1,"q":1.4},
+        {"shape":"high_shelf","frequency":16000,"gain_db":2}]}"#,
+    ),
+};
 
 impl Dsp {
+    /// Whether its module needs neither `init` nor parameters, so that it can be called by hand.
+    pub(crate) fn is_bare(self) -> bool {
+        self.module.ends_with(".wat")
+    }
+
     /// The module as its package has it.
     pub(crate) fn wasm(self) -> Result<Vec<u8>> {
-        Ok(wat::parse_file(super::root().join("fixtures/wat-hot").join(self.module))?)
+        Ok(wat::parse_file(super::root().join(self.module))?)
     }
 
     /// The module, on an engine.
     pub(crate) fn primed(self, engine: &str) -> Result<Primed> {
+        let spec = if self.is_bare() {
+            HotSpec::new(self.description(), STREAM)?
+        } else {
+            let mut component = Loaded::new(engine, self)?.component()?;
+            let parameters = HotParameters::of_state(&component.state()?.context("it has no state")?)?;
+            HotSpec::new(component.described()?.context("it has no module")?, STREAM)?.with_parameters(parameters)
+        };
         let engine = stellatune_plugins::engine(Some(engine))?;
-        Ok(Primed::new(&*engine, &self.wasm()?, &HotSpec::new(self.description(), STREAM)?, &Limits::HOT)?)
+        Ok(Primed::new(&*engine, &self.wasm()?, &spec, &Limits::HOT)?)
     }
 
     /// The module as a player has it.
@@ -52,6 +107,17 @@ impl Dsp {
         let (processor, _) = HotProcessor::new(self.primed(engine)?)?;
         processor.prepare_thread();
         Ok(processor)
+    }
+
+    /// What its component makes of its configuration for the module, which the library gets too.
+    fn numbers(self) -> Result<Vec<f64>> {
+        if self.is_bare() {
+            return Ok(Vec::new());
+        }
+        let engine = stellatune_plugins::engines().first().context("no engine is compiled in")?;
+        let mut component: Component = Loaded::new(engine, self)?.component()?;
+        let state: serde_json::Value = serde_json::from_str(&component.state()?.context("it has no state")?)?;
+        Ok(serde_json::from_value(state["hot_path"].clone())?)
     }
 
     fn description(self) -> CoreModuleSpec {
@@ -76,17 +142,16 @@ impl Dsp {
     }
 }
 
-type Process = unsafe extern "C" fn(*mut State, *const f32, *mut f32, u32);
+type Make = unsafe extern "C" fn(u32, u16, *const f64, usize) -> *mut c_void;
+type Process = unsafe extern "C" fn(*mut c_void, *const f32, *mut f32, u32);
+type End = unsafe extern "C" fn(*mut c_void);
 
-/// As large and aligned as what the library remembers.
-#[repr(C, align(16))]
-struct State([f32; 8]);
-
-/// A DSP of the dynamic library, which is built for it.
+/// A DSP of a dynamic library, which is built for it.
 pub(crate) struct Cdylib {
     process: Process,
-    state: State,
-    /// What `process` points into, and where it lies.
+    end: End,
+    state: *mut c_void,
+    /// What the functions point into, and where it lies.
     _library: Library,
     _dir: TempDir,
 }
@@ -99,22 +164,35 @@ impl Cdylib {
         let built = Command::new(&rustc)
             .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=3", "-o"])
             .arg(&path)
-            .arg(super::root().join("benches/native/hot.rs"))
+            .arg(super::root().join("benches/native").join(dsp.library))
             .status()
             .with_context(|| format!("{} does not start", rustc.display()))?;
         ensure!(built.success(), "the native library does not build");
+        let numbers = dsp.numbers()?;
         // SAFETY: it was built just now, and has no initialisers.
         let library = unsafe { Library::new(&path)? };
-        // SAFETY: the functions have this type.
-        let process = unsafe { *library.get::<Process>(dsp.symbol)? };
-        Ok(Self { process, state: State([0.0; 8]), _library: library, _dir: dir })
+        // SAFETY: the functions have these types.
+        let (make, process, end) = unsafe {
+            (*library.get::<Make>("make")?, *library.get::<Process>(dsp.symbol)?, *library.get::<End>("end")?)
+        };
+        // SAFETY: there are so many numbers.
+        let state = unsafe { make(STREAM.sample_rate, STREAM.channels, numbers.as_ptr(), numbers.len()) };
+        ensure!(!state.is_null(), "the native library refuses its numbers");
+        Ok(Self { process, end, state, _library: library, _dir: dir })
     }
 
     pub(crate) fn process(&mut self, input: &[f32], output: &mut [f32]) {
         assert_eq!(input.len(), output.len());
         let frames = (input.len() / 2) as u32;
-        // SAFETY: both are that long, and the state is as the library declares it.
-        unsafe { (self.process)(&raw mut self.state, input.as_ptr(), output.as_mut_ptr(), frames) }
+        // SAFETY: both are that long, and the state was made by the library.
+        unsafe { (self.process)(self.state, input.as_ptr(), output.as_mut_ptr(), frames) }
+    }
+}
+
+impl Drop for Cdylib {
+    fn drop(&mut self) {
+        // SAFETY: the library made it, and nobody uses it any more.
+        unsafe { (self.end)(self.state) }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the benches and `cargo xtask figures` measure, written once: the plugin's side and the native baseline.
 
+pub(crate) mod component;
 pub(crate) mod hot;
 pub(crate) mod native;
 pub(crate) mod plugin;
+pub(crate) mod seam;
 
 use std::path::{Path, PathBuf};
 

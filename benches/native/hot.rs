@@ -54,6 +54,22 @@ impl Mul for Lanes {
     }
 }
 
+/// What a DSP remembers, at first. Nothing here is configured.
+#[unsafe(no_mangle)]
+pub extern "C" fn make(_sample_rate: u32, _channels: u16, _numbers: *const f64, _count: usize) -> *mut State {
+    Box::into_raw(Box::new(State { z1: Lanes::all(0.0), z2: Lanes::all(0.0) }))
+}
+
+/// Ends one.
+///
+/// # Safety
+/// It was made, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn end(state: *mut State) {
+    // SAFETY: the caller vouches for it.
+    drop(unsafe { Box::from_raw(state) });
+}
+
 /// Halves `frames` stereo frames.
 ///
 /// # Safety

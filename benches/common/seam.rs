@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use stellatune_plugin_core::{
     control::{CallControl, CancelToken},
-    engine::{Engine, Instance},
+    engine::{Engine, Instance, Program},
     error::{CallResult, PluginError},
     host::{Host, HostStream, Services},
     limits::{Budget, Limits},
@@ -24,7 +24,10 @@ pub(crate) struct Seam {
 
 impl Seam {
     pub(crate) fn start(engine: &dyn Engine, wasm: &[u8]) -> anyhow::Result<Self> {
-        let program = engine.load(&engine.compile(wasm)?)?;
+        Self::of(&*engine.load(&engine.compile(wasm)?)?)
+    }
+
+    pub(crate) fn of(program: &dyn Program) -> anyhow::Result<Self> {
         let (control, token) = (Arc::<CallControl>::default(), CancelToken::default());
         let host = Host::new(Services::default(), &Limits::AUDIO, Arc::clone(&control), Box::new(Quiet));
         let instance = {
