@@ -143,7 +143,8 @@ pub(crate) enum AuthorCommand {
     /// It carries a copy of the SDK, which is in no registry, and needs nothing of this app's sources.
     #[command(after_help = "Examples:\n  \
         stellatune plugin new decoder my-plugin\n  \
-        stellatune plugin new dsp my-gain --path plugins/my-gain")]
+        stellatune plugin new dsp my-gain --path plugins/my-gain\n  \
+        stellatune plugin new dsp my-gain --hot")]
     New(NewArgs),
     /// Packs a directory as a zip that installs
     ///
@@ -190,6 +191,10 @@ pub(crate) struct NewArgs {
     /// Where it goes; a directory of its name in the current one unless said
     #[arg(long, value_name = "DIR")]
     pub(crate) path: Option<PathBuf>,
+
+    /// Gives a DSP a hot-path module too: the part that a player calls on its audio thread
+    #[arg(long)]
+    pub(crate) hot: bool,
 
     /// Uses the SDK at this path instead of a copy of its own
     #[arg(long, value_name = "DIR")]

@@ -20,7 +20,7 @@ use crate::args::{Kind, NewArgs};
 /// Makes the crate, whole or not at all.
 ///
 /// # Errors
-/// `invalid_argument`: there is something at its place, or no SDK where one was named; `io`.
+/// `invalid_argument`: there is something at its place, no SDK where one was named, or no hot path of that kind; `io`.
 pub(crate) fn new(args: &NewArgs) -> Result<NewDocument> {
     make(args).map_err(|error| error.during("new"))
 }
@@ -29,7 +29,8 @@ fn make(args: &NewArgs) -> Result<NewDocument> {
     let place = args.path.clone().unwrap_or_else(|| PathBuf::from(&args.name.0));
     let sdk = args.sdk.as_deref().map(foreign_sdk).transpose()?;
     refuse_taken(&place)?;
-    let files = files(args.kind, &args.name, sdk.as_deref());
+    let template = template(args.kind, args.hot)?;
+    let files = files(&template, &args.name, sdk.as_deref());
 
     let parent = match place.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -84,49 +85,74 @@ fn foreign_sdk(path: &Path) -> Result<String> {
 }
 
 /// Every file of the crate, by its path there.
-fn files(kind: Kind, name: &PluginName, foreign_sdk: Option<&str>) -> Vec<(String, String)> {
-    let template = template(kind);
+fn files(template: &Template, name: &PluginName, foreign_sdk: Option<&str>) -> Vec<(String, String)> {
     let render = |text: &str| {
         let sdk = foreign_sdk.unwrap_or("sdk");
-        let mut dependencies: Vec<_> = template.dependencies.iter().map(|line| (*line).to_owned()).collect();
-        // JSON's strings are TOML's too.
-        dependencies.push(format!("{} = {{ path = {} }}", sdk::NAME, serde_json::Value::from(sdk)));
         let about_sdk = match foreign_sdk {
             None => {
                 "`sdk/` is a copy of the SDK, which is in no registry; it has a licence of its own, and nothing in it needs to change."
             }
             Some(_) => "The SDK is at the path that `Cargo.toml` names.",
         };
-        text.replace("{{name}}", &name.0)
-            .replace("{{id}}", &name.plugin_id())
-            .replace("{{file}}", &name.wasm())
-            .replace("{{description}}", template.description)
+        text.replace("{{description}}", template.description)
+            .replace("{{about}}", template.about)
+            .replace("{{targets}}", if template.hot { HOT_TARGETS } else { TARGETS })
+            .replace("{{build module}}", if template.hot { BUILD_MODULE } else { "" })
             .replace("{{try}}", template.attempt)
             .replace("{{sdk}}", about_sdk)
-            .replace("{{dependencies}}", &dependencies.join("\n"))
+            .replace("{{dependencies}}", &dependencies(template, sdk))
+            .replace("{{name}}", &name.0)
+            .replace("{{id}}", &name.plugin_id())
+            .replace("{{file}}", &name.wasm())
     };
+    let flags = |text: &str| {
+        if template.hot {
+            format!("{text}{}", include_str!("../../templates/dsp-hot/config.toml"))
+        } else {
+            text.to_owned()
+        }
+    };
+    let ignored = |text: &str| if template.hot { format!("{text}/wasm\n") } else { text.to_owned() };
     let mut files = vec![
-        (".cargo/config.toml", include_str!("../../templates/config.toml").to_owned()),
-        (".gitignore", include_str!("../../templates/gitignore").to_owned()),
-        ("Cargo.lock", lock(name, &template)),
+        (".cargo/config.toml", flags(include_str!("../../templates/config.toml"))),
+        (".gitignore", ignored(include_str!("../../templates/gitignore"))),
+        ("Cargo.lock", lock(name, template)),
         ("Cargo.toml", render(include_str!("../../templates/Cargo.toml"))),
         ("README.md", render(include_str!("../../templates/README.md"))),
         ("plugin.json", render(template.manifest)),
-        ("src/lib.rs", template.source.to_owned()),
     ]
     .into_iter()
     .map(|(name, content)| (name.to_owned(), content))
     .collect::<Vec<_>>();
+    files.extend(template.sources.iter().map(|(name, content)| (format!("src/{name}"), (*content).to_owned())));
     if foreign_sdk.is_none() {
         files.extend(sdk::files().into_iter().map(|(name, content)| (format!("sdk/{name}"), content)));
     }
     files
 }
 
+/// Lines of the manifest from `[dependencies]` on.
+fn dependencies(template: &Template, sdk: &str) -> String {
+    // JSON's strings are TOML's too.
+    let path = |name: &str, path: &str| format!("{name} = {{ path = {} }}", serde_json::Value::from(path));
+    let mut lines: Vec<_> = template.dependencies.iter().map(|line| (*line).to_owned()).collect();
+    lines.push(path(sdk::NAME, sdk));
+    let lines = lines.join("\n");
+    if !template.hot {
+        return lines;
+    }
+    let hot = path(sdk::HOT_NAME, &format!("{sdk}/hot"));
+    format!(
+        "{hot}\n\n# The hot-path module is the same crate, built for wasm32-unknown-unknown, and has none of this.\n\
+         [target.'cfg(not(target_os = \"unknown\"))'.dependencies]\n{lines}"
+    )
+}
+
 /// The lock file, with the new crate where cargo would put it.
 fn lock(name: &PluginName, template: &Template) -> String {
     let (head, packages) = sdk::LOCK.split_once("\n[[package]]\n").unwrap_or((sdk::LOCK, ""));
     let mut dependencies: Vec<_> = template.dependencies.iter().filter_map(|line| line.split(' ').next()).collect();
+    dependencies.extend(template.hot.then_some(sdk::HOT_NAME));
     dependencies.push(sdk::NAME);
     let dependencies = dependencies.iter().map(|name| format!(" \"{name}\",\n"));
     let own = format!(
@@ -141,57 +167,100 @@ fn lock(name: &PluginName, template: &Template) -> String {
     format!("{}\n{packages}", head.trim_end())
 }
 
+/// Lines of the README: what the compiler needs, and how the module gets into the package.
+const TARGETS: &str = "rustup target add wasm32-wasip2                         # once";
+const HOT_TARGETS: &str = "rustup target add wasm32-wasip2 wasm32-unknown-unknown  # once";
+const BUILD_MODULE: &str = "\
+cargo build --release --target wasm32-unknown-unknown   # the hot-path module
+mkdir -p wasm
+cp target/wasm32-unknown-unknown/release/{{file}} wasm/gain_hot.wasm
+";
+
 const SERDE: &str = "serde = { version = \"1\", features = [\"derive\"] }";
 
 /// What one kind of plugin is made of.
 struct Template {
     description: &'static str,
     manifest: &'static str,
-    source: &'static str,
+    /// By their names in `src`.
+    sources: &'static [(&'static str, &'static str)],
+    /// What its sources are, for the README.
+    about: &'static str,
     /// Lines of `[dependencies]` besides the SDK, in order.
     dependencies: &'static [&'static str],
+    /// Whether it is built a second time, as a hot-path module.
+    hot: bool,
     /// How to try it, for the README.
     attempt: &'static str,
 }
 
-fn template(kind: Kind) -> Template {
-    match kind {
+const ABOUT: &str = "`src/lib.rs` is the plugin";
+
+fn template(kind: Kind, hot: bool) -> Result<Template> {
+    Ok(match kind {
+        Kind::Dsp if hot => Template {
+            sources: &[
+                ("gain.rs", include_str!("../../templates/dsp-hot/gain.rs")),
+                ("lib.rs", include_str!("../../templates/dsp-hot/lib.rs")),
+                ("plugin.rs", include_str!("../../templates/dsp-hot/plugin.rs")),
+            ],
+            about: "`src/gain.rs` is the effect and its hot-path module, which a player calls on its audio thread, \
+                    `src/plugin.rs` is the component around it",
+            hot: true,
+            attempt: "Then `stellatune decode song.flac -o song.wav --dsp {{id}}:gain='{\"gain_db\":-6}' --stats` runs it, and says which form of it \
+                      ran; with `--no-hot` it is the component, whose output should be the same.",
+            ..template(kind, false)?
+        },
+        _ if hot => {
+            let message = format!("there is no {} plugin with a hot-path module to begin with", name_of(kind));
+            return Err(Error::new(ErrorKind::InvalidArgument, message).help("`--hot` goes with `dsp`"));
+        }
         Kind::Decoder => Template {
             description: "Decodes AU sound files",
             manifest: include_str!("../../templates/decoder/plugin.json"),
-            source: include_str!("../../templates/decoder/lib.rs"),
+            sources: &[("lib.rs", include_str!("../../templates/decoder/lib.rs"))],
+            about: ABOUT,
+            hot: false,
             dependencies: &[],
             attempt: "Then `stellatune decode sound.au -o sound.wav` decodes with it, and `stellatune probe sound.au` tells what it says of a file.",
         },
         Kind::Source => Template {
             description: "Offers tones to tune an instrument by",
             manifest: include_str!("../../templates/source/plugin.json"),
-            source: include_str!("../../templates/source/lib.rs"),
+            sources: &[("lib.rs", include_str!("../../templates/source/lib.rs"))],
+            about: ABOUT,
+            hot: false,
             dependencies: &[SERDE],
             attempt: "A player that has it lists its tones; they are WAV streams, which the decoder in the app plays.",
         },
         Kind::Lyrics => Template {
             description: "Finds the words of old songs",
             manifest: include_str!("../../templates/lyrics/plugin.json"),
-            source: include_str!("../../templates/lyrics/lib.rs"),
+            sources: &[("lib.rs", include_str!("../../templates/lyrics/lib.rs"))],
+            about: ABOUT,
+            hot: false,
             dependencies: &[],
             attempt: "A player that has it finds the words of a song that contains `star`.",
         },
         Kind::Sink => Template {
             description: "Plays nowhere, and logs how loud it would have been",
             manifest: include_str!("../../templates/sink/plugin.json"),
-            source: include_str!("../../templates/sink/lib.rs"),
+            sources: &[("lib.rs", include_str!("../../templates/sink/lib.rs"))],
+            about: ABOUT,
+            hot: false,
             dependencies: &[SERDE],
             attempt: "A player that has it offers `Level meter` as an output.",
         },
         Kind::Dsp => Template {
             description: "Makes audio louder or softer",
             manifest: include_str!("../../templates/dsp/plugin.json"),
-            source: include_str!("../../templates/dsp/lib.rs"),
+            sources: &[("lib.rs", include_str!("../../templates/dsp/lib.rs"))],
+            about: ABOUT,
+            hot: false,
             dependencies: &[SERDE],
             attempt: "A player that has it offers `Gain` as an effect.",
         },
-    }
+    })
 }
 
 fn name_of(kind: Kind) -> &'static str {
@@ -349,20 +418,22 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_in() {
         let name = PluginName("my-plugin".into());
-        for kind in [Kind::Decoder, Kind::Source, Kind::Lyrics, Kind::Sink, Kind::Dsp] {
-            for (path, content) in files(kind, &name, None) {
+        let kinds = [Kind::Decoder, Kind::Source, Kind::Lyrics, Kind::Sink, Kind::Dsp].map(|kind| (kind, false));
+        for (kind, hot) in kinds.into_iter().chain([(Kind::Dsp, true)]) {
+            let template = template(kind, hot).expect("there is one");
+            for (path, content) in files(&template, &name, None) {
                 assert!(!content.contains("{{") || path.starts_with("sdk/"), "{path}");
             }
-            let manifest = stellatune_plugins::manifest::Manifest::parse(
-                template(kind).manifest.replace("{{id}}", "a.b").as_bytes(),
-            );
+            let manifest =
+                stellatune_plugins::manifest::Manifest::parse(template.manifest.replace("{{id}}", "a.b").as_bytes());
             assert!(manifest.is_ok(), "{manifest:?}");
         }
+        assert!(template(Kind::Decoder, true).is_err());
     }
 
     #[test]
     fn the_lock_file_is_in_cargos_order() {
-        let lock = lock(&PluginName("serde-like".into()), &template(Kind::Decoder));
+        let lock = lock(&PluginName("serde-like".into()), &template(Kind::Decoder, false).expect("there is one"));
         let names: Vec<_> = lock.lines().filter(|line| line.starts_with("name = ")).collect();
         assert!(names.is_sorted() && names.len() > 10 && names.contains(&"name = \"serde-like\""), "{names:?}");
         assert!(lock.starts_with("# This file is automatically @generated by Cargo.\n"), "{lock}");

@@ -3,6 +3,9 @@
 /// The name of its crate.
 pub(super) const NAME: &str = "stellatune-plugin-sdk";
 
+/// The name of the crate in `hot` there.
+pub(super) const HOT_NAME: &str = "stellatune-plugin-hot";
+
 /// What a new plugin's crates resolve to, but for the plugin itself.
 pub(super) const LOCK: &str = include_str!("../../../templates/Cargo.lock");
 

@@ -46,6 +46,24 @@ fn a_new_plugin_of_every_kind_is_whole() {
 }
 
 #[test]
+fn a_new_dsp_has_a_hot_path_module_if_asked() {
+    let app = App::new();
+    let made = app.json(&["plugin", "new", "dsp", "my-gain", "--hot"]);
+    let files = made["files"].as_array().expect("a list");
+    for expected in ["src/gain.rs", "src/lib.rs", "src/plugin.rs", "sdk/hot/src/lib.rs"] {
+        assert!(files.contains(&expected.into()), "{expected}");
+    }
+    let text = |file: &str| fs::read_to_string(app.path("my-gain").join(file)).expect("it is there");
+    assert!(text("src/gain.rs").contains("stellatune_plugin_hot::export!(dsp: Gain)"));
+    assert!(text("Cargo.toml").contains("\nstellatune-plugin-hot = { path = \"sdk/hot\" }\n\n"));
+    assert!(text(".cargo/config.toml").contains("[target.wasm32-unknown-unknown]"));
+    assert!(text("README.md").contains("/release/my_gain.wasm wasm/gain_hot.wasm\nstellatune plugin pack ."));
+    let error = app.failure(&["plugin", "new", "decoder", "other", "--hot"]);
+    assert_eq!((&error["kind"], &error["help"]), (&"invalid_argument".into(), &"`--hot` goes with `dsp`".into()));
+    assert_eq!(app.names(), ["my-gain"]);
+}
+
+#[test]
 fn a_new_plugin_never_touches_what_is_there() {
     let app = App::new();
     fs::create_dir(app.path("taken")).expect("writable");
