@@ -12,7 +12,7 @@ use std::{
 
 use stellatune_plugins::{
     Limits, engine,
-    hot::{HotProcessor, HotSink, HotSpec, Primed, RESET_SEEK},
+    hot::{HotControl, HotParameters, HotProcessor, HotSink, HotSpec, Primed, RESET_SEEK},
     types::{AudioSpec, BufferLayout, CoreModuleSpec, HotPathRole, SampleFormat},
 };
 
@@ -47,36 +47,63 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-fn primed(root: &Path, engine_name: &str, fixture: &str, role: HotPathRole) -> Primed {
-    let path = root.join("fixtures/wat-hot").join(fixture);
-    let wasm = wat::parse_file(path).expect("the fixture is WebAssembly");
-    let dsp = role == HotPathRole::DspTransform;
-    let spec = CoreModuleSpec {
+fn described(role: HotPathRole) -> CoreModuleSpec {
+    CoreModuleSpec {
         role,
         wasm_rel_path: "hot.wasm".into(),
         abi_version: 1,
         memory_export: "memory".into(),
         init_export: "st_hot_init".into(),
         process_export: "st_hot_process".into(),
-        reset_export: (fixture == "biquad.wat").then(|| "st_hot_reset".into()),
+        reset_export: None,
         drop_export: None,
         buffer: BufferLayout {
             in_offset: 1024,
-            out_offset: dsp.then_some(66_560),
+            out_offset: (role == HotPathRole::DspTransform).then_some(66_560),
             max_frames: 1024,
             channels: 2,
             sample_format: SampleFormat::F32le,
             interleaved: true,
         },
-    };
-    let engine = engine(Some(engine_name)).expect("an engine compiled in starts");
-    let spec = HotSpec::new(spec, AudioSpec { sample_rate: 48_000, channels: 2 }).expect("it keeps the rules");
-    Primed::new(&*engine, &wasm, &spec, &Limits::HOT).expect("the fixture primes")
+    }
 }
 
-/// Everything an audio thread does in its blocks, with a replacement under way and a module that leaves.
+fn prime(engine_name: &str, wasm: &[u8], spec: CoreModuleSpec, parameters: Option<HotParameters>) -> Primed {
+    let engine = engine(Some(engine_name)).expect("an engine compiled in starts");
+    let spec = HotSpec::new(spec, AudioSpec { sample_rate: 48_000, channels: 2 }).expect("it keeps the rules");
+    Primed::new(&*engine, wasm, &spec.with_parameters(parameters), &Limits::HOT).expect("the fixture primes")
+}
+
+fn primed(root: &Path, engine_name: &str, fixture: &str, role: HotPathRole) -> Primed {
+    let path = root.join("fixtures/wat-hot").join(fixture);
+    let wasm = wat::parse_file(path).expect("the fixture is WebAssembly");
+    let mut spec = described(role);
+    spec.reset_export = (fixture == "biquad.wat").then(|| "st_hot_reset".into());
+    prime(engine_name, &wasm, spec, None)
+}
+
+/// Settings of our equaliser with one band, as its component would give them.
+fn settings(gain: f64) -> HotParameters {
+    HotParameters::new(&[gain, 1.0437, -1.8954, 0.8683, -1.8954, 0.9120]).expect("they are numbers")
+}
+
+/// Our equaliser's module, which is written with the SDK: it has its block at one place.
+fn equalizer(root: &Path, engine_name: &str) -> Primed {
+    const BLOCK_AT: u32 = 0x11_0000;
+
+    let path = root.join("plugins/prebuilt/equalizer/wasm/equalizer_hot.wasm");
+    let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut spec = described(HotPathRole::DspTransform);
+    (spec.reset_export, spec.drop_export) = (Some("st_hot_reset".into()), Some("st_hot_drop".into()));
+    (spec.buffer.in_offset, spec.buffer.out_offset) = (BLOCK_AT, Some(BLOCK_AT));
+    prime(engine_name, &wasm, spec, Some(settings(1.0)))
+}
+
+/// Everything an audio thread does in its blocks, with a replacement under way, a module that leaves, and new settings.
 pub(crate) struct Playing {
     processor: HotProcessor,
+    equalizer: HotProcessor,
+    settings: HotControl,
     sink: HotSink,
     input: Vec<f32>,
     output: Vec<f32>,
@@ -90,8 +117,9 @@ impl Playing {
         control.replace(dsp("biquad.wat")).expect("there is room");
         // Its other half goes elsewhere; what leaves the line stays in the queue.
         let (sink, _) = HotSink::new(primed(root, engine, "gain.wat", HotPathRole::OutputSink)).expect("it is a sink");
+        let (equalizer, settings) = HotProcessor::new(equalizer(root, engine)).expect("it is a DSP");
         let input: Vec<f32> = (0..3000).map(|place| (place % 100) as f32 / 100.0).collect();
-        Self { processor, sink, output: vec![0.0; input.len()], input }
+        Self { processor, equalizer, settings, sink, output: vec![0.0; input.len()], input }
     }
 
     /// What a thread does before it plays.
@@ -99,7 +127,7 @@ impl Playing {
         self.processor.prepare_thread();
     }
 
-    /// Each round is [`BLOCKS`] blocks: two of a longer one, one in place, and one of the sink.
+    /// Each round is [`BLOCKS`] blocks: two of a longer one, one in place, one of the sink, and one of a DSP that is given settings.
     pub(crate) fn play(&mut self, rounds: usize) {
         for round in 0..rounds {
             let outcome = self.processor.process(&self.input, &mut self.output);
@@ -110,13 +138,15 @@ impl Playing {
             assert_eq!(self.sink.write(&self.input[..128]).frames, 64);
             if round % 10 == 0 {
                 self.processor.reset(RESET_SEEK);
+                self.settings.configure(settings((round % 20) as f64 / 20.0)).expect("those before were taken");
             }
+            assert!(self.equalizer.process(&self.input[..256], &mut self.output[..256]).wet);
         }
     }
 }
 
 /// Blocks in a round of [`Playing`].
-pub(crate) const BLOCKS: usize = 4;
+pub(crate) const BLOCKS: usize = 5;
 
 /// What `rounds` allocate, on a thread that has called no guest before.
 pub(crate) fn allocations_of(mut playing: Playing, rounds: usize) -> usize {
