@@ -49,7 +49,7 @@ use anyhow::{Result, bail};
 use stats::Spread;
 
 /// Every promise, in the order they are printed.
-static ROWS: [&Row; 27] = [
+static ROWS: [&Row; 29] = [
     &cuts::WASMTIME,
     &start::ROW,
     &decode::FLAC,
@@ -77,6 +77,8 @@ static ROWS: [&Row; 27] = [
     &decode::MP3_ON_WASMER,
     &start::ON_WASMER,
     &decode::METER,
+    &hot::COMPONENT,
+    &hot::COMPONENT_ON_WASMER,
 ];
 
 /// A published promise.
