@@ -18,9 +18,9 @@ const CORE: &[&[&str]] = &[
     &["engine"],
     &["manifest", "package", "world", "receipt", "cache", "meter"],
     &["services", "inspect", "install", "registry"],
-    &["check", "route", "lifecycle"],
+    &["route", "lifecycle"],
     &["actor", "hot"],
-    &["schedule", "config"],
+    &["check", "schedule", "config"],
     &["pipeline", "runtime"],
 ];
 

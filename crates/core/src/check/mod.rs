@@ -5,6 +5,7 @@
 //! and sidecars. It may not trap, run out of time, or answer what the contract forbids. Not here: how well it does what it
 //! does, and whether it survives attacks on the host, which is the conformance suite's business.
 
+mod module;
 mod rig;
 mod smoke;
 mod strict;
@@ -21,7 +22,7 @@ use crate::{
     engine::Engine,
     error::{CallError, CallResult, Error, ErrorKind, Result},
     inspect::{self, Inspected},
-    manifest::{Component, Manifest},
+    manifest::Component,
     package::{Artifact, StagedPackage},
 };
 use rig::Rig;
@@ -139,7 +140,7 @@ fn run(path: &Path, staging: &Path, engines: &[Arc<dyn Engine>], strict: bool) -
         for (component, looked) in package.manifest.components.iter().zip(&inspected.components) {
             if looked.verified.is_ok() {
                 let wasm = inspect::read(&component.path.under(&package.root))?;
-                on_engine(engine, &package.manifest, component, &wasm, &mut rows);
+                on_engine(engine, &package, component, &wasm, &mut rows);
             }
         }
     }
@@ -158,7 +159,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Compiles, starts and calls one component.
-fn on_engine(engine: &Arc<dyn Engine>, manifest: &Manifest, component: &Component, wasm: &[u8], rows: &mut Rows) {
+fn on_engine(engine: &Arc<dyn Engine>, package: &StagedPackage, component: &Component, wasm: &[u8], rows: &mut Rows) {
     let (name, id) = (Some(engine.id().name), Some(component.id.as_str()));
     let program = engine.compile(wasm).and_then(|artifact| engine.load(&artifact));
     let program = match program {
@@ -166,8 +167,9 @@ fn on_engine(engine: &Arc<dyn Engine>, manifest: &Manifest, component: &Componen
         Err(error) => return rows.add(name, id, "compile", Outcome::Fail, error.to_string()),
     };
     rows.add(name, id, "compile", Outcome::Pass, String::new());
-    let limits = rig::limits(manifest, component);
-    guest(&mut Rig::new(program, limits), component, &mut |check, found| rows.found(name, id, check, found));
+    let limits = rig::limits(&package.manifest, component);
+    let mut rig = Rig::new(Arc::clone(engine), program, limits, package.root.clone());
+    guest(&mut rig, component, &mut |check, found| rows.found(name, id, check, found));
 }
 
 /// What a case found out; `None` where it was not run.

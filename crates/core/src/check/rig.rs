@@ -2,12 +2,13 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
     control::{CallControl, CancelToken},
-    engine::{Instance, Program},
+    engine::{Engine, Instance, Program},
     error::{CallError, CallResult, Trap, TrapKind},
     host::{Host, Services},
     limits::{Budgets, CallClass, Limits},
@@ -18,6 +19,9 @@ use crate::{
 
 /// A component that is ready to start, and its instance while that lives.
 pub(super) struct Rig {
+    engine: Arc<dyn Engine>,
+    /// Where its package lies.
+    root: PathBuf,
     program: Arc<dyn Program>,
     limits: Limits,
     budgets: Budgets,
@@ -30,8 +34,16 @@ struct Guest {
 }
 
 impl Rig {
-    pub(super) fn new(program: Arc<dyn Program>, limits: Limits) -> Self {
-        Self { program, limits, budgets: Budgets::default(), guest: None }
+    pub(super) fn new(engine: Arc<dyn Engine>, program: Arc<dyn Program>, limits: Limits, root: PathBuf) -> Self {
+        Self { engine, root, program, limits, budgets: Budgets::default(), guest: None }
+    }
+
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Starts an instance, without its hook.

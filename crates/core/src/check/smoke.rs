@@ -8,10 +8,10 @@ use crate::{
     manifest::{AbilityKind, Component},
     services::stream::Input,
     table::ObjectId,
-    types::{AudioSpec, DecoderInfo},
+    types::{AudioSpec, DecoderInfo, HotPathRole},
 };
 
-use super::rig::Rig;
+use super::{module, rig::Rig};
 
 /// One thing asked of a guest: what was found, or how the guest answered.
 pub(super) type Case = fn(&mut Rig, &Component) -> CallResult<String>;
@@ -22,8 +22,8 @@ pub(super) fn cases(component: &Component) -> Vec<(&'static str, Case)> {
         AbilityKind::Decoder => vec![("empty stream", empty_stream), ("garbage", garbage)],
         AbilityKind::Source => vec![("list", list)],
         AbilityKind::Lyrics => vec![("search", search)],
-        AbilityKind::OutputSink => vec![("targets", targets), ("status", status)],
-        AbilityKind::Dsp => vec![("silence", silence), ("no frames", no_frames)],
+        AbilityKind::OutputSink => vec![("targets", targets), ("status", status), ("hot path", hot_path)],
+        AbilityKind::Dsp => vec![("silence", silence), ("no frames", no_frames), ("hot path", hot_path)],
     };
     cases
         .extend(SAMPLES.iter().filter(|sample| knows(component, sample.ext)).map(|sample| (sample.check, sample.case)));
@@ -199,9 +199,6 @@ fn targets(rig: &mut Rig, component: &Component) -> CallResult<String> {
 fn status(rig: &mut Rig, component: &Component) -> CallResult<String> {
     let session = create(rig, component)?;
     let status = rig.call(CallClass::SinkControl, |instance| sink(instance)?.query_status(session));
-    may_refuse(
-        rig.call(CallClass::SinkControl, |instance| sink(instance)?.describe_hot_path(session, SPEC).map(drop)),
-    )?;
     may_refuse(rig.call(CallClass::SinkControl, |instance| sink(instance)?.reset(session)))?;
     finish(rig, session, status.map(|status| format!("{} samples queued", status.queued_samples)))
 }
@@ -209,7 +206,6 @@ fn status(rig: &mut Rig, component: &Component) -> CallResult<String> {
 fn silence(rig: &mut Rig, component: &Component) -> CallResult<String> {
     let processor = create(rig, component)?;
     let processed = process(rig, processor, 512);
-    may_refuse(rig.call(CallClass::Stream, |instance| dsp(instance)?.describe_hot_path(processor, SPEC).map(drop)))?;
     rig.call(CallClass::Stream, |instance| dsp(instance)?.supported_layouts(processor))?;
     rig.call(CallClass::Stream, |instance| dsp(instance)?.output_channels(processor))?;
     finish(rig, processor, processed)
@@ -230,6 +226,25 @@ fn process(rig: &mut Rig, processor: ObjectId, frames: usize) -> CallResult<Stri
         return Err(lie(&format!("{} bytes for a block of {}", output.len(), input.len())));
     }
     Ok(format!("{frames} frames in, {frames} frames out"))
+}
+
+/// A module that is described is there, and works.
+fn hot_path(rig: &mut Rig, component: &Component) -> CallResult<String> {
+    let object = create(rig, component)?;
+    let role = match component.world.kind() {
+        AbilityKind::OutputSink => HotPathRole::OutputSink,
+        _ => HotPathRole::DspTransform,
+    };
+    let described = rig.call(CallClass::Stream, |instance| match role {
+        HotPathRole::OutputSink => sink(instance)?.describe_hot_path(object, SPEC),
+        HotPathRole::DspTransform => dsp(instance)?.describe_hot_path(object, SPEC),
+    });
+    let played = described.and_then(|described| {
+        let Some(described) = described else { return Ok("none".to_owned()) };
+        let state = rig.call(CallClass::Stream, |instance| instance.export_state(object))?;
+        module::play(rig, role, described, state.as_deref())
+    });
+    finish(rig, object, played)
 }
 
 /// A plugin takes the configuration that its own manifest begins with.
@@ -259,7 +274,8 @@ fn state(rig: &mut Rig, component: &Component) -> CallResult<String> {
     finish(rig, object, moved)
 }
 
-const SPEC: AudioSpec = AudioSpec { sample_rate: 48_000, channels: 2 };
+/// What a plugin is asked about.
+pub(super) const SPEC: AudioSpec = AudioSpec { sample_rate: 48_000, channels: 2 };
 
 /// An object of the component's kind; of a decoder a session of the best stream there is.
 fn create(rig: &mut Rig, component: &Component) -> CallResult<ObjectId> {

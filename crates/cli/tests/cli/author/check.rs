@@ -49,17 +49,53 @@ fn every_kind_of_guest_passes_its_check() {
     let guests = [
         ("source", "echo-source", "list"),
         ("lyrics", "echo-lyrics", "search"),
-        ("output_sink", "echo-sink", "targets"),
-        ("dsp", "echo-dsp", "silence"),
+        ("output_sink", "hot-sink", "targets"),
+        ("dsp", "biquad-dsp", "silence"),
         ("decoder", "edge-decoder", "garbage"),
     ];
     for (kind, wasm, case) in guests {
         one_component(&app, wasm, kind, &fixture(wasm));
+        fs::write(app.path(wasm).join("wasm/hot-sink-module.wasm"), fixture("hot-sink-module")).expect("writable");
         let (document, code) = check(&app, &[wasm]);
         assert_eq!(code, 0, "{document}");
         let found = outcome(&document, case);
         assert!(found == "pass" || found == "refused", "{case}: {document}");
     }
+}
+
+/// A module that is described must be there, be what was described, and work; one that is not described is not asked for.
+#[test]
+fn a_check_tries_the_hot_path_module() {
+    let app = App::new();
+    let (document, code) = check(&app, &[text(&equalizer()), "--strict"]);
+    let rows = document["checks"].as_array().expect("a list").iter().filter(|row| row["check"] == "hot path");
+    let details: Vec<_> = rows.map(|row| (&row["outcome"], &row["detail"])).collect();
+    let each = (&"pass".into(), &"wasm/equalizer_hot.wasm, 512 frames".into());
+    assert_eq!((code, details), (0, vec![each; stellatune_plugins::engines().len()]), "{document}");
+
+    one_component(&app, "none", "dsp", &fixture("biquad-dsp"));
+    let (document, _) = check(&app, &["none"]);
+    assert_eq!(outcome(&document, "hot path"), "pass", "{document}");
+
+    one_component(&app, "sink", "output_sink", &fixture("hot-sink"));
+    let module = app.path("sink/wasm/hot-sink-module.wasm");
+    let check_with = |wasm: Option<Vec<u8>>| {
+        if let Some(wasm) = wasm {
+            fs::write(&module, wasm).expect("writable");
+        }
+        let (document, code) = check(&app, &["sink"]);
+        let found = outcome(&document, "hot path").as_str().map(str::to_owned);
+        (found.unwrap_or_default(), code)
+    };
+    assert_eq!(check_with(None), ("fail".into(), 1), "it is not there");
+    assert_eq!(check_with(Some(fixture("hot-sink"))), ("fail".into(), 1), "it is no module");
+    let of_a_dsp = fs::read(equalizer().join("wasm/equalizer_hot.wasm")).expect("it is there");
+    assert_eq!(check_with(Some(of_a_dsp)), ("refused".into(), 0), "it refuses the role in init");
+    assert_eq!(check_with(Some(fixture("hot-sink-module"))), ("pass".into(), 0));
+}
+
+fn equalizer() -> std::path::PathBuf {
+    crate::app::repository().join("plugins/prebuilt/equalizer")
 }
 
 #[test]
@@ -140,7 +176,7 @@ fn a_strict_check_asks_for_more() {
         let (document, code) = check(&app, &["pkg"]);
         assert_eq!(code, 0, "it installs all the same: {document}");
     };
-    one_component(&app, "pkg", "dsp", &fixture("echo-dsp"));
+    one_component(&app, "pkg", "dsp", &fixture("biquad-dsp"));
     let whole = fs::read(app.path("pkg/plugin.json")).expect("readable");
     let reset = || fs::write(app.path("pkg/plugin.json"), &whole).expect("writable");
     strict("strict: manifest fields", "pass");
