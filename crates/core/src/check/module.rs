@@ -15,16 +15,16 @@ const FRAMES: usize = 512;
 /// Makes the module ready for what the component is for, as a player would, and gives it silence.
 pub(super) fn play(rig: &Rig, role: HotPathRole, described: CoreModuleSpec, state: Option<&str>) -> CallResult<String> {
     let path = described.wasm_rel_path.clone();
-    let primed = prime(rig, described, state).map_err(failed)?;
+    let primed = prime(rig, described, state).map_err(|error| failed(&error))?;
     let silence = vec![0.0; FRAMES * usize::from(SPEC.channels)];
     let fault = match role {
         HotPathRole::DspTransform => {
-            let (mut processor, mut control) = HotProcessor::new(primed).map_err(failed)?;
+            let (mut processor, mut control) = HotProcessor::new(primed).map_err(|error| failed(&error))?;
             processor.process(&silence, &mut vec![0.0; silence.len()]);
             control.report().and_then(|report| report.fault)
         }
         HotPathRole::OutputSink => {
-            let (mut sink, mut control) = HotSink::new(primed).map_err(failed)?;
+            let (mut sink, mut control) = HotSink::new(primed).map_err(|error| failed(&error))?;
             sink.write(&silence);
             control.report().and_then(|report| report.fault)
         }
@@ -40,7 +40,7 @@ fn prime(rig: &Rig, described: CoreModuleSpec, state: Option<&str>) -> Result<Pr
 }
 
 /// It may say no, or be too slow for this machine; anything else is a description that is not true.
-fn failed(error: Error) -> CallError {
+fn failed(error: &Error) -> CallError {
     match error.kind() {
         ErrorKind::PluginError => PluginError::Unsupported(error.to_string()).into(),
         ErrorKind::Timeout => PluginError::Timeout(error.to_string()).into(),
