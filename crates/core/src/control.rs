@@ -5,6 +5,8 @@
 //! [`CallControl::wait`] and [`CallControl::blocking`]. Other threads cut a call with [`CallControl::cancel`] or
 //! [`CallControl::stop`].
 
+mod guest_time;
+
 use std::{
     sync::{
         Arc,
@@ -15,6 +17,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use self::guest_time::{GuestTime, thread_clock};
 use crate::{
     error::{Trap, TrapKind},
     limits::Budget,
@@ -51,6 +54,7 @@ struct Call {
     started: Instant,
     /// Time spent in host waits so far.
     host: Duration,
+    guest: GuestTime,
     token: CancelToken,
 }
 
@@ -58,12 +62,29 @@ impl Call {
     fn wall_deadline(&self) -> Instant {
         self.started + self.budget.wall
     }
+
+    /// Time that passed outside of host waits.
+    fn passed(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.host)
+    }
 }
 
 /// Ends the call's deadline when dropped.
 #[derive(Debug)]
 #[must_use = "the call's deadline ends when this is dropped"]
 pub struct CallScope<'a>(&'a CallControl);
+
+impl CallScope<'_> {
+    /// Ends the call and tells its guest time. Up to half of the budget that is what passed, and so at most too much; beyond,
+    /// it is read from the thread's clock as for [`check`](CallControl::check).
+    pub fn end(self) -> Duration {
+        let mut call = self.0.call.lock();
+        call.as_mut().map_or(Duration::ZERO, |call| {
+            let passed = call.passed();
+            if passed > call.budget.guest / 2 { call.guest.used(passed, thread_clock) } else { passed }
+        })
+    }
+}
 
 impl Drop for CallScope<'_> {
     fn drop(&mut self) {
@@ -86,8 +107,8 @@ impl CallControl {
     /// Starts the clocks of one call; they stop when the scope is dropped.
     pub fn enter(&self, budget: &Budget, token: &CancelToken) -> CallScope<'_> {
         self.boundary.store(budget.boundary_bytes, Ordering::Relaxed);
-        *self.call.lock() =
-            Some(Call { budget: *budget, started: Instant::now(), host: Duration::ZERO, token: token.clone() });
+        let (started, guest) = (Instant::now(), GuestTime::new(budget.guest));
+        *self.call.lock() = Some(Call { budget: *budget, started, host: Duration::ZERO, guest, token: token.clone() });
         CallScope(self)
     }
 
@@ -96,16 +117,17 @@ impl CallControl {
         self.boundary.load(Ordering::Relaxed)
     }
 
-    /// Whether guest code may go on. Engines ask while guest code runs.
+    /// Whether guest code may go on. Engines ask on the guest's own thread while guest code runs.
     ///
     /// # Errors
     /// A `Cancelled` or `Deadline` trap; the guest must be left at once. Outside a call there is no budget to
     /// run on, so that is a `Deadline` too.
     pub fn check(&self) -> Result<(), Trap> {
-        let call = self.call.lock();
-        let call = self.alive(&call)?;
-        let spent = call.started.elapsed().saturating_sub(call.host);
-        if spent > call.budget.guest {
+        let mut call = self.call.lock();
+        self.alive(&call)?;
+        if let Some(call) = call.as_mut()
+            && call.guest.is_used_up(call.passed(), thread_clock)
+        {
             let text = format!("used up its {:?} of guest time", call.budget.guest);
             return Err(Trap::new(TrapKind::Deadline, text));
         }
@@ -219,6 +241,16 @@ mod tests {
         result.err().map(|trap| trap.kind)
     }
 
+    /// Works as guest code does, asking now and then, until it is cut.
+    fn spin(control: &CallControl) -> Trap {
+        loop {
+            if let Err(trap) = control.check() {
+                return trap;
+            }
+            std::hint::black_box((0..1000).sum::<u64>());
+        }
+    }
+
     #[test]
     fn guest_time_excludes_host_waits() {
         let control = CallControl::default();
@@ -226,8 +258,33 @@ mod tests {
         let pause = Some(Instant::now() + Duration::from_millis(60));
         assert_eq!(control.wait(pause, || None::<()>), Ok(None));
         assert_eq!(control.check(), Ok(()));
-        thread::sleep(Duration::from_millis(40));
-        assert_eq!(kind(control.check()), Some(TrapKind::Deadline));
+        assert_eq!(spin(&control).kind, TrapKind::Deadline);
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn only_what_the_processor_worked_is_guest_time() {
+        let control = CallControl::default();
+        let guest = Duration::from_millis(30);
+        let _scope = control.enter(&budget(guest, LONG), &CancelToken::default());
+        let clock = thread_clock().expect("the system tells");
+        // As when others have the processor: before the first question, and between two.
+        for _ in 0..4 {
+            thread::sleep(2 * guest);
+            assert_eq!(control.check(), Ok(()));
+        }
+        assert_eq!(spin(&control).message, "used up its 30ms of guest time");
+        let worked = thread_clock().expect("the system tells").saturating_sub(clock);
+        assert!(worked >= guest / 2, "cut after {worked:?} of work");
+    }
+
+    #[test]
+    fn a_call_that_neither_works_nor_waits_ends_at_its_wall_deadline() {
+        let control = CallControl::default();
+        let wall = Duration::from_millis(20);
+        let _scope = control.enter(&budget(LONG, wall), &CancelToken::default());
+        thread::sleep(2 * wall);
+        assert!(control.check().is_err_and(|trap| trap.message.contains("wall time")));
     }
 
     #[test]

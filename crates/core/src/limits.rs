@@ -44,7 +44,7 @@ impl Limits {
 /// What one call may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Time in guest code, host waits not counted.
+    /// Time in guest code: what a processor works for it, host waits not counted (docs/decisions/0023).
     pub guest: Duration,
     /// Time from call to return, host waits included.
     pub wall: Duration,
