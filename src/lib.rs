@@ -11,7 +11,7 @@ pub use stellatune_plugin_core::{
     host::{HostStream, Http, Services, Sidecars, Streams},
     hot, inspect,
     install::Installed,
-    lifecycle::RestartPolicy,
+    lifecycle::{DripPolicy, RestartPolicy},
     limits::{Budget, Budgets, Limits},
     manifest, package, registry,
     registry::BundledPackage,

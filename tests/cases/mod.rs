@@ -6,6 +6,7 @@ mod cancel;
 mod contract;
 mod cuts;
 mod decode;
+mod drip;
 mod ends;
 mod equalizer;
 mod exports;
@@ -72,6 +73,7 @@ pub(crate) fn all() -> Vec<Case> {
         promises::cases(),
         runtime::cases(),
         lifecycle::cases(),
+        drip::cases(),
         store::cases(),
     ];
     groups.into_iter().flatten().collect()

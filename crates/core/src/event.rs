@@ -54,6 +54,14 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The calls of a component keep coming close to their limit of guest time: for a while they are made when no others
+    /// wait. If that goes on, it fails.
+    Throttled {
+        /// The package's id.
+        plugin_id: String,
+        /// The component's id.
+        component_id: String,
+    },
     /// An instance ended as it was told to: its `on-disable` succeeded.
     Ended {
         /// The package's id.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{broadcast, oneshot};
 
-use super::{Counters, Life, Report, Setup, Shared, Tell, stats::Memory};
+use super::{Counters, Life, Pace, Report, Setup, Shared, Tell, stats::Memory};
 use crate::{
     control::CancelToken,
     engine::{Instance, Program},
@@ -30,6 +30,7 @@ pub(crate) struct Guest {
     budgets: Arc<Budgets>,
     events: broadcast::Sender<Event>,
     counters: Arc<Counters>,
+    pace: Arc<Pace>,
     memory: Memory,
     span: tracing::Span,
     /// Dropped last: who waits for the end must find nothing left of the guest.
@@ -43,7 +44,7 @@ pub(super) fn start(
     mut gone: Gone,
     ready: oneshot::Sender<Result<()>>,
 ) -> Option<Guest> {
-    let Setup { plugin_id, component_id, instance, services, limits, budgets, events, log, counters, .. } = setup;
+    let Setup { plugin_id, component_id, instance, services, limits, budgets, events, log, counters, pace, .. } = setup;
     // At `error`, so that its fields are there at every log level.
     let span = tracing::error_span!("guest", plugin = plugin_id, component = component_id, instance);
     let entered = span.clone().entered();
@@ -70,6 +71,7 @@ pub(super) fn start(
         budgets,
         events,
         counters,
+        pace,
         memory,
         span,
         gone,
@@ -131,16 +133,22 @@ impl Guest {
         let instance = self.instance.as_mut().map_err(|trap| trap.clone())?;
         let span = tracing::error_span!(parent: &self.span, "call", call = operation).entered();
         let began = Instant::now();
-        let scope = self.gone.shared.control.enter(self.budgets.of(class), token);
+        let budget = self.budgets.of(class);
+        let scope = self.gone.shared.control.enter(budget, token);
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut **instance)))
             .unwrap_or_else(|_| Err(panicked("the call").into()));
-        drop(scope);
-        self.counters.called(began.elapsed());
+        let (guest, ended) = (scope.end(), Instant::now());
+        let dripped = self.pace.called(guest, budget.guest, ended);
+        self.counters.called(ended.saturating_duration_since(began));
         self.memory.is(instance.memory_bytes());
         match &result {
             Ok(_) => {}
             Err(CallError::Plugin(_)) => self.counters.refused(),
             Err(CallError::Trap(trap)) => self.discard(operation, trap.clone()),
+        }
+        // What was cut is told as a crash.
+        if dripped && self.lives() {
+            self.gone.dripped();
         }
         drop(span);
         result
@@ -252,6 +260,10 @@ impl Gone {
         self.phase = Phase::Enabled;
         self.shared.ready();
         (self.tell)(Report::Enabled);
+    }
+
+    fn dripped(&self) {
+        (self.tell)(Report::Dripped);
     }
 
     /// The first bad news is the end; what follows it is not told.

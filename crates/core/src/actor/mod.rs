@@ -6,6 +6,7 @@
 //! serves a session (`schedule`).
 
 mod guest;
+mod pace;
 mod session;
 mod stats;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{broadcast, oneshot};
 
 pub(crate) use guest::Guest;
+pub(crate) use pace::Pace;
 pub use session::Canceller;
 pub(crate) use session::Session;
 pub(crate) use stats::Counters;
@@ -56,6 +58,7 @@ pub(crate) struct Setup {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) log: Box<dyn LogSink>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) pace: Arc<Pace>,
     /// Jobs of the plugin that wait or run, over all of its guests.
     pub(crate) in_flight: Arc<AtomicUsize>,
     /// Called on the guest's thread, with no lock held.
@@ -65,11 +68,13 @@ pub(crate) struct Setup {
 /// Hears how a guest fares.
 pub(crate) type Tell = Box<dyn Fn(Report) + Send + Sync>;
 
-/// How a guest fares. One of the last five is told, once, before the guest counts as gone.
+/// How a guest fares. One of the last five is told, once, before the guest counts as gone; the others while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
     /// It can be used.
     Enabled,
+    /// Its component's calls came close to their budgets for most of a window.
+    Dripped,
     /// It ended as it was told to.
     Ended,
     /// It trapped after it was enabled.
@@ -88,6 +93,7 @@ pub(crate) struct Actor {
     seat: u64,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
+    pace: Arc<Pace>,
     in_flight: Arc<AtomicUsize>,
     started: Mutex<Option<oneshot::Receiver<Result<()>>>>,
 }
@@ -146,6 +152,7 @@ impl Actor {
         let tell = std::mem::replace(&mut setup.tell, Box::new(|_| ()));
         let gone = Gone::new(Arc::clone(&shared), tell);
         let (counters, in_flight) = (Arc::clone(&setup.counters), Arc::clone(&setup.in_flight));
+        let pace = Arc::clone(&setup.pace);
         let (ready, started) = oneshot::channel();
         let newcomer = Newcomer {
             plugin: setup.plugin_id.as_str().into(),
@@ -153,7 +160,7 @@ impl Actor {
             start: Box::new(move || guest::start(&*program, setup, gone, ready)),
         };
         let (worker, seat) = seat(newcomer)?;
-        Ok(Arc::new(Self { worker, seat, shared, counters, in_flight, started: Mutex::new(Some(started)) }))
+        Ok(Arc::new(Self { worker, seat, shared, counters, pace, in_flight, started: Mutex::new(Some(started)) }))
     }
 
     /// Awaits the end of the start. For whoever started it.
@@ -191,7 +198,7 @@ impl Actor {
             // A caller that no longer listens drops what it would have got, which releases it.
             let _ = answer.send(result);
         });
-        match self.worker.push(self.seat, priority, job) {
+        match self.worker.push(self.seat, self.pace.priority(priority, queued), job) {
             Ok(()) => answered.await.unwrap_or_else(|_| Err(self.ended())),
             Err(NotTaken::Full) => {
                 self.counters.busy.add();

@@ -24,6 +24,7 @@ pub(crate) struct Counters {
     pub(crate) starts: Counter,
     pub(crate) restarts: Counter,
     pub(crate) busy: Counter,
+    pub(crate) throttled: Counter,
     calls: Counter,
     refusals: Counter,
     traps: Counter,
@@ -61,6 +62,9 @@ pub struct ComponentStats {
     pub cuts: u64,
     /// Jobs that were turned away because too many waited.
     pub busy: u64,
+    /// Times it was held back because its calls kept coming close to their budgets.
+    #[serde(default)]
+    pub throttled: u64,
     /// Bytes of linear memory that the instances hold now.
     pub memory_bytes: u64,
     /// The most that was, as seen after each call.
@@ -127,6 +131,7 @@ impl Counters {
             traps: self.traps.get(),
             cuts: self.cuts.get(),
             busy: self.busy.get(),
+            throttled: self.throttled.get(),
             memory_bytes: self.memory.load(Ordering::Relaxed),
             memory_peak_bytes: self.most_memory.load(Ordering::Relaxed),
             queue_wait: self.waits.quantiles(),

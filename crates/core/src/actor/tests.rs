@@ -10,6 +10,7 @@ use crate::{
         fake::{Call, FakeEngine, Verdict},
     },
     error::{PluginError, TrapKind},
+    lifecycle::DripPolicy,
     limits::CallClass,
     services::stream::Input,
 };
@@ -50,6 +51,7 @@ pub(crate) fn setup(instance: u64) -> Setup {
         events: broadcast::channel(16).0,
         log: Box::new(NoLog),
         counters: Arc::default(),
+        pace: Arc::new(Pace::new(DripPolicy::default().window)),
         in_flight: Arc::default(),
         tell: Box::new(|_| ()),
     }
@@ -261,6 +263,50 @@ fn guests_share_a_worker() {
         thread::yield_now();
     }
     assert_eq!(engine.calls().last(), Some(&Call::Disable(DisableReason::HostDisable)));
+}
+
+/// G19: of guests that share a worker, one that is held back is served when the others are, whatever it asks for.
+#[test]
+fn who_is_held_back_lets_others_go_first() {
+    let engine = engine(|_, _| Ok(()));
+    let worker = std::cell::OnceCell::new();
+    let slow = start_with(&engine, setup(0), |newcomer| {
+        let seated = Worker::spawn("st-test", newcomer)?;
+        Ok((worker.get_or_init(|| seated.0.clone()).clone(), seated.1))
+    });
+    let (slow, worker) = (slow.unwrap(), worker.get().unwrap());
+    let other = start_with(&engine, setup(1), |newcomer| match worker.sit(newcomer) {
+        Ok(seat) => Ok((worker.clone(), seat)),
+        Err(_) => panic!("the worker is there"),
+    });
+    let other = other.unwrap();
+    slow.pace.hold(Instant::now());
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let (go, when_to_go) = std::sync::mpsc::channel::<()>();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut first = Box::pin(other.run(Priority::RealTime, move |_| {
+        let _ = when_to_go.recv();
+        Ok(())
+    }));
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let job = |actor: &Arc<Actor>, priority, name: &'static str| {
+        let (actor, order) = (Arc::clone(actor), Arc::clone(&order));
+        let mut job = Box::pin(async move {
+            actor
+                .run(priority, move |_| {
+                    order.lock().push(name);
+                    Ok(())
+                })
+                .await
+        });
+        assert!(job.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+        job
+    };
+    let jobs = [job(&slow, Priority::RealTime, "held back"), job(&other, Priority::Interactive, "other")];
+    go.send(()).unwrap();
+    block_on(first).unwrap();
+    jobs.into_iter().for_each(|job| block_on(job).unwrap());
+    assert_eq!(*order.lock(), ["other", "held back"]);
 }
 
 /// R01: a job that panics ends its guest, is answered, and leaves the worker to the others.

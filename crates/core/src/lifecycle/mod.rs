@@ -23,6 +23,27 @@ pub struct RestartPolicy {
     pub window: Duration,
     /// How long a new session waits for a replacement; where that takes longer, it is told `busy` at once.
     pub patience: Duration,
+    /// What becomes of a component that burns time without crashing.
+    pub drip: DripPolicy,
+}
+
+/// What becomes of a component whose calls keep coming close to their budgets: each use more than half of its guest time,
+/// and together they take more than half of a window. // G19
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DripPolicy {
+    /// The time that is looked at. The component is held back for as long from then on.
+    pub window: Duration,
+    /// Such windows within [`within`](Self::within) that make the component failed.
+    pub windows: u32,
+    /// How long such a window counts.
+    pub within: Duration,
+}
+
+impl Default for DripPolicy {
+    /// An honest decoder that decodes flat out takes milliseconds of the two seconds it has for each call.
+    fn default() -> Self {
+        Self { window: Duration::from_secs(10), windows: 3, within: Duration::from_secs(60) }
+    }
 }
 
 impl Default for RestartPolicy {
@@ -37,6 +58,7 @@ impl Default for RestartPolicy {
             crashes: 5,
             window: Duration::from_secs(60),
             patience: Duration::from_secs(5),
+            drip: DripPolicy::default(),
         }
     }
 }
@@ -44,7 +66,13 @@ impl Default for RestartPolicy {
 impl RestartPolicy {
     /// Restarts at once and without end: for measurements and tests, which crash on purpose.
     pub fn immediate() -> Self {
-        Self { backoff: [Duration::ZERO; 4], crashes: u32::MAX, window: Duration::ZERO, patience: Duration::ZERO }
+        Self {
+            backoff: [Duration::ZERO; 4],
+            crashes: u32::MAX,
+            window: Duration::ZERO,
+            patience: Duration::ZERO,
+            drip: DripPolicy::default(),
+        }
     }
 }
 
@@ -88,6 +116,8 @@ pub struct Group {
     pub proven: bool,
     /// Crashes of the last window, oldest first.
     pub crashes: Vec<Instant>,
+    /// When it was held back lately, oldest first.
+    pub drips: Vec<Instant>,
 }
 
 /// Something that happened to a component.
@@ -124,6 +154,11 @@ pub enum Event {
         reason: String,
         /// Whose fault it was.
         blame: Blame,
+    },
+    /// Calls that came close to their budgets took more than half of a window.
+    Dripped {
+        /// The moment.
+        now: Instant,
     },
     /// An enabled instance ended as it was told to.
     Ended,
@@ -170,6 +205,8 @@ pub enum Effect {
     Drain(DisableReason),
     /// End the instances now, telling their `on-disable` so.
     Cut(DisableReason),
+    /// Let others go before it for a window, and tell the application.
+    Throttle,
     /// Remember across restarts that the component failed, and tell the application.
     Fail(String),
     /// Tell the application that an instance runs.
@@ -238,6 +275,7 @@ fn in_use(policy: &RestartPolicy, mut group: Group, event: Event) -> (State, Vec
             group.running = group.running.saturating_sub(1);
             group.crashed(policy, now, &reason, blame)
         }
+        Event::Dripped { now } => group.dripped(&policy.drip, now),
         Event::Ended => {
             group.running = group.running.saturating_sub(1);
             (group.state(), Vec::new())
@@ -275,7 +313,7 @@ fn failed(why: String, left: u32, event: &Event) -> (State, Vec<Effect>) {
             (State::Failed { reason: why, left: left.saturating_sub(1) }, Vec::new())
         }
         Event::Quiesce { reason, cut } => quiesce(*reason, *cut, left),
-        Event::Loaded | Event::Unloadable { .. } | Event::DrainOver => {
+        Event::Loaded | Event::Unloadable { .. } | Event::Dripped { .. } | Event::DrainOver => {
             (State::Failed { reason: why, left }, Vec::new())
         }
     }
@@ -330,5 +368,24 @@ impl Group {
         }
         let reason = format!("it crashed {} times within {:?}, last: {reason}", self.crashes.len(), policy.window);
         fail(reason, self.left())
+    }
+
+    fn dripped(mut self, policy: &DripPolicy, now: Instant) -> (State, Vec<Effect>) {
+        self.drips.retain(|drip| now.saturating_duration_since(*drip) < policy.within);
+        self.drips.push(now);
+        let times = self.drips.len();
+        if times < policy.windows as usize {
+            return (self.state(), vec![Effect::Throttle]);
+        }
+        let reason = format!(
+            "its calls came close to their limit of guest time for most of {:?}, {times} times within {:?}",
+            policy.window, policy.within
+        );
+        let (left, mut effects) = (self.left(), vec![Effect::Fail(reason.clone())]);
+        if left > 0 {
+            // Unlike after a crash, what burns the time still runs.
+            effects.push(Effect::Cut(DisableReason::HostDisable));
+        }
+        (State::Failed { reason, left }, effects)
     }
 }

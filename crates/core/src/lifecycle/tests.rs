@@ -7,7 +7,12 @@ fn policy() -> RestartPolicy {
 }
 
 fn group(running: u32, starting: u32, crashes: &[Instant]) -> Group {
-    Group { running, starting, proven: running > 0 || !crashes.is_empty(), crashes: crashes.to_vec() }
+    let proven = running > 0 || !crashes.is_empty();
+    Group { running, starting, proven, crashes: crashes.to_vec(), drips: Vec::new() }
+}
+
+fn dripping(running: u32, drips: &[Instant]) -> Group {
+    Group { drips: drips.to_vec(), ..group(running, 0, &[]) }
 }
 
 fn crashed(now: Instant) -> Event {
@@ -36,6 +41,8 @@ fn states(now: Instant) -> Vec<State> {
         State::Loaded(group(0, 0, &[now])),
         State::Active(group(1, 0, &[])),
         State::Active(group(2, 1, &[now; 4])),
+        State::Loaded(dripping(0, &[now; 2])),
+        State::Active(dripping(2, &[now; 2])),
         leaving(false, 2),
         leaving(false, 1),
         leaving(true, 2),
@@ -55,6 +62,7 @@ fn events(now: Instant) -> Vec<Event> {
         start_failed(now, Blame::Others),
         crashed(now),
         Event::Crashed { now, reason: "cut".into(), blame: Blame::Others },
+        Event::Dripped { now },
         Event::Ended,
         reload(),
         shutdown(),
@@ -63,23 +71,31 @@ fn events(now: Instant) -> Vec<Event> {
 }
 
 /// The table of the machine, one line a state and one column an event, in the order above. `-` is no change and no effect.
-const TABLE: [&str; 12] = [
-    // Wanted, Loaded, Unloadable, Enabled, StartFailed by the plugin and by others, Crashed likewise, Ended, reload,
-    // shutdown, DrainOver
-    "Discovered:Load|Loaded(0,0)|Failed(0):Fail|-|-|-|-|-|-|Unloaded:Told|Unloaded:Told|-",
-    "Loaded(0,1):Start|-|-|Active(1,0):Started|Failed(0):Fail|-|Loaded(0,0)+1|-|-|Unloaded:Told|Unloaded:Told|-",
-    "Loaded(0,2):Start|-|-|Active(1,0):Started|Failed(0):Fail|Loaded(0,0)|Loaded(0,1)+1|-|-|Drains(1):Drain|Cut(1):Cut|-",
-    "Loaded(0,1)+1:Start|-|-|Active(1,0)+1:Started|Loaded(0,0)+2|-|Loaded(0,0)+2|-|-|Unloaded:Told|Unloaded:Told|-",
-    "Active(1,1):Start|-|-|Active(2,0):Started|Active(1,0)+1|-|Loaded(0,0)+1|Loaded(0,0)|Loaded(0,0)|Drains(1):Drain|Cut(1):Cut|-",
+const TABLE: [&str; 14] = [
+    // Wanted, Loaded, Unloadable, Enabled, StartFailed by the plugin and by others, Crashed likewise, Dripped, Ended,
+    // reload, shutdown, DrainOver
+    "Discovered:Load|Loaded(0,0)|Failed(0):Fail|-|-|-|-|-|-|-|Unloaded:Told|Unloaded:Told|-",
+    "Loaded(0,1):Start|-|-|Active(1,0):Started|Failed(0):Fail|-|Loaded(0,0)+1|-|Loaded(0,0)~1:Throttle|-|Unloaded:Told|\
+     Unloaded:Told|-",
+    "Loaded(0,2):Start|-|-|Active(1,0):Started|Failed(0):Fail|Loaded(0,0)|Loaded(0,1)+1|-|Loaded(0,1)~1:Throttle|-|\
+     Drains(1):Drain|Cut(1):Cut|-",
+    "Loaded(0,1)+1:Start|-|-|Active(1,0)+1:Started|Loaded(0,0)+2|-|Loaded(0,0)+2|-|Loaded(0,0)+1~1:Throttle|-|\
+     Unloaded:Told|Unloaded:Told|-",
+    "Active(1,1):Start|-|-|Active(2,0):Started|Active(1,0)+1|-|Loaded(0,0)+1|Loaded(0,0)|Active(1,0)~1:Throttle|\
+     Loaded(0,0)|Drains(1):Drain|Cut(1):Cut|-",
     "Active(2,1)+4:Refuse|-|-|Active(3,0)+4:Started|Failed(2):Fail,Drain|Active(2,0)+4|Failed(2):Fail,Drain|Active(1,1)+4|\
-     Active(1,1)+4|Drains(3):Drain|Cut(3):Cut|-",
-    "Drains(2):Refuse|-|-|Drains(2):Drain|Drains(1)|Drains(1)|Drains(1)|Drains(1)|Drains(1)|-|Cut(2):Cut|Cut(2):Cut",
-    "Drains(1):Refuse|-|-|Drains(1):Drain|Unloaded:Told|Unloaded:Told|Unloaded:Told|Unloaded:Told|Unloaded:Told|-|Cut(1):Cut|\
-     Cut(1):Cut",
-    "Cut(2):Refuse|-|-|Cut(2):Cut|Cut(1)|Cut(1)|Cut(1)|Cut(1)|Cut(1)|-|-|-",
-    "Unloaded:Refuse|-|-|-|-|-|-|-|-|-|-|-",
-    "Failed(0):Refuse|-|-|Failed(0):Drain|-|-|-|-|-|Unloaded:Told|Unloaded:Told|-",
-    "Failed(1):Refuse|-|-|Failed(1):Drain|Failed(0)|Failed(0)|Failed(0)|Failed(0)|Failed(0)|Drains(1):Drain|Cut(1):Cut|-",
+     Active(2,1)+4~1:Throttle|Active(1,1)+4|Drains(3):Drain|Cut(3):Cut|-",
+    "Loaded(0,1)~2:Start|-|-|Active(1,0)~2:Started|Failed(0):Fail|-|Loaded(0,0)+1~2|-|Failed(0):Fail|-|Unloaded:Told|\
+     Unloaded:Told|-",
+    "Active(2,1)~2:Start|-|-|Active(3,0)~2:Started|Active(2,0)+1~2|-|Active(1,0)+1~2|Active(1,0)~2|Failed(2):Fail,Cut|\
+     Active(1,0)~2|Drains(2):Drain|Cut(2):Cut|-",
+    "Drains(2):Refuse|-|-|Drains(2):Drain|Drains(1)|Drains(1)|Drains(1)|Drains(1)|-|Drains(1)|-|Cut(2):Cut|Cut(2):Cut",
+    "Drains(1):Refuse|-|-|Drains(1):Drain|Unloaded:Told|Unloaded:Told|Unloaded:Told|Unloaded:Told|-|Unloaded:Told|-|\
+     Cut(1):Cut|Cut(1):Cut",
+    "Cut(2):Refuse|-|-|Cut(2):Cut|Cut(1)|Cut(1)|Cut(1)|Cut(1)|-|Cut(1)|-|-|-",
+    "Unloaded:Refuse|-|-|-|-|-|-|-|-|-|-|-|-",
+    "Failed(0):Refuse|-|-|Failed(0):Drain|-|-|-|-|-|-|Unloaded:Told|Unloaded:Told|-",
+    "Failed(1):Refuse|-|-|Failed(1):Drain|Failed(0)|Failed(0)|Failed(0)|Failed(0)|-|Failed(0)|Drains(1):Drain|Cut(1):Cut|-",
 ];
 
 fn shown(before: &State, after: &State, effects: &[Effect]) -> String {
@@ -89,7 +105,9 @@ fn shown(before: &State, after: &State, effects: &[Effect]) -> String {
     let counts = |group: &Group| {
         let crashes = group.crashes.len();
         let crashes = if crashes == 0 { String::new() } else { format!("+{crashes}") };
-        format!("({},{}){crashes}", group.running, group.starting)
+        let drips = group.drips.len();
+        let drips = if drips == 0 { String::new() } else { format!("~{drips}") };
+        format!("({},{}){crashes}{drips}", group.running, group.starting)
     };
     let state = match after {
         State::Discovered => "Discovered".into(),
@@ -106,6 +124,7 @@ fn shown(before: &State, after: &State, effects: &[Effect]) -> String {
         Effect::Refuse(_) => "Refuse",
         Effect::Drain(_) => "Drain",
         Effect::Cut(_) => "Cut",
+        Effect::Throttle => "Throttle",
         Effect::Fail(_) => "Fail",
         Effect::TellStarted => "Started",
         Effect::TellUnloaded(_) => "Told",
@@ -166,6 +185,26 @@ fn old_crashes_are_forgotten() {
         let (after, _) = step(&policy, state, Event::Wanted { now: now + Duration::from_secs(15) });
         (state, _) = step(&policy, after, Event::Enabled);
     }
+}
+
+/// G19: three windows within a minute are the end, and what burns the time is cut; windows further apart are not.
+#[test]
+fn a_slow_drip_is_held_back_and_fails_at_last() {
+    let (begin, policy) = (Instant::now(), policy());
+    let drip =
+        |state: State, second: u64| step(&policy, state, Event::Dripped { now: begin + Duration::from_secs(second) });
+    let mut state = State::Active(group(1, 0, &[]));
+    for second in [0, 30, 60, 90, 120] {
+        let (after, effects) = drip(state, second);
+        assert_eq!(effects, [Effect::Throttle]);
+        state = after;
+    }
+    let (state, effects) = drip(state, 149);
+    let State::Failed { reason, left: 1 } = &state else { panic!("{state:?}") };
+    assert!(reason.contains("close to their limit") && reason.contains("3 times within 60s"), "{reason}");
+    assert_eq!(effects, [Effect::Fail(reason.clone()), Effect::Cut(DisableReason::HostDisable)]);
+    let (_, effects) = step(&policy, state.clone(), Event::Wanted { now: begin });
+    assert_eq!(effects, [Effect::Refuse(Refusal::Failed(reason.clone()))], "the reason is kept");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::{Inner, blocking};
 use crate::{
-    actor::{ComponentStats, Counters, Exit, Setup, WorkerId},
+    actor::{ComponentStats, Counters, Exit, Pace, Setup, WorkerId},
     cache::{Cache, CacheKey},
     engine::{Artifact, Engine, Program},
     error::{Error, ErrorKind, Result},
@@ -445,8 +445,10 @@ fn plan(
             }
         }
     };
+    let pace = Arc::new(Pace::new(shared.floor.restarts.drip.window));
     let setup = {
         let (shared, route, counters) = (Arc::clone(shared), route.clone(), Arc::clone(&counters));
+        let pace = Arc::clone(&pace);
         move |instance, tell| Setup {
             plugin_id: route.plugin_id.to_string(),
             component_id: route.component_id.to_string(),
@@ -457,6 +459,7 @@ fn plan(
             events: shared.floor.events.clone(),
             log: Box::new(TracingLog),
             counters: Arc::clone(&counters),
+            pace: Arc::clone(&pace),
             in_flight: Arc::clone(&in_flight),
             tell,
         }
@@ -470,6 +473,7 @@ fn plan(
         setup: Box::new(setup),
         remember: Box::new(remember),
         counters,
+        pace,
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) use pool::{Place, Pools};
 pub(crate) use timer::Timer;
 
 use crate::{
-    actor::{Actor, Counters, Exit, Report, Setup, Tell, WorkerId},
+    actor::{Actor, Counters, Exit, Pace, Report, Setup, Tell, WorkerId},
     engine::Program,
     error::{Error, ErrorKind, Result},
     event::Event,
@@ -68,6 +68,7 @@ pub(crate) struct Plan {
     /// Remembers across restarts why the component failed.
     pub(crate) remember: Box<dyn Fn(&str) + Send + Sync>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) pace: Arc<Pace>,
 }
 
 /// The instance group of one version of a component.
@@ -244,6 +245,7 @@ impl Group {
                 Effect::Load | Effect::Start(_) | Effect::Refuse(_) => answer = Some(effect),
                 Effect::Drain(reason) => self.drain(reason),
                 Effect::Cut(reason) => self.cut(reason),
+                Effect::Throttle => self.throttle(),
                 Effect::Fail(reason) => {
                     tracing::error!(
                         plugin = self.plan.plugin_id,
@@ -278,6 +280,14 @@ impl Group {
             std::mem::take(&mut *actors)
         };
         drop(members);
+    }
+
+    fn throttle(&self) {
+        let Plan { plugin_id, component_id, pace, counters, .. } = &self.plan;
+        tracing::warn!(plugin = plugin_id, component = component_id, "held back: its calls take nearly all they may");
+        pace.hold(Instant::now());
+        counters.throttled.add();
+        self.send(|plugin_id, component_id| Event::Throttled { plugin_id, component_id });
     }
 
     fn send(&self, event: impl FnOnce(String, String) -> Event) {
@@ -402,6 +412,7 @@ fn reported(group: &Weak<Group>, report: Report) {
     let now = group.floor.timer.now();
     let event = match report {
         Report::Enabled => lifecycle::Event::Enabled,
+        Report::Dripped => lifecycle::Event::Dripped { now },
         Report::Ended => lifecycle::Event::Ended,
         Report::Trapped(trap) => {
             lifecycle::Event::Crashed { now, reason: trap.to_string(), blame: Blame::of(trap.kind) }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 use crate::{
     actor::{
-        Priority, Session,
+        Pace, Priority, Session,
         tests::{block_on, program, setup},
     },
     control::CancelToken,
@@ -47,6 +47,8 @@ impl Bench {
         let (program, failures, id) = (program(engine), Arc::clone(&self.failures), plugin.to_owned());
         let counters = Arc::<Counters>::default();
         let counting = Arc::clone(&counters);
+        let pace = Arc::new(Pace::new(self.floor.restarts.drip.window));
+        let pacing = Arc::clone(&pace);
         Group::new(
             Arc::clone(&self.floor),
             Plan {
@@ -62,10 +64,12 @@ impl Bench {
                     plugin_id: id.clone(),
                     tell,
                     counters: Arc::clone(&counting),
+                    pace: Arc::clone(&pacing),
                     ..setup(instance)
                 }),
                 remember: Box::new(move |reason| failures.lock().push(reason.to_owned())),
                 counters,
+                pace,
             },
         )
     }
