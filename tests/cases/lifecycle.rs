@@ -12,7 +12,7 @@ use stellatune_plugins::{
     ConfigUpdate, Decoder, DecoderChoice, Dsp, DspOptions, Error, ErrorKind, Event, Input, PcmBlock, RestartPolicy,
     Result, Runtime, RuntimeBuilder,
     registry::{Plugin, Status},
-    types::AudioSpec,
+    types::{AudioSpec, MetadataValue},
 };
 
 use crate::support::{
@@ -42,6 +42,7 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("lifecycle/sink", ["echo-sink"], sink),
         Case::new("lifecycle/a-replaced-sink-lets-go-first", ["echo-sink"], replaced_sink),
         Case::new("lifecycle/settings-of-a-decoder", ["edge-decoder"], settings_of_a_decoder),
+        Case::new("lifecycle/a-decoder-made-anew", ["edge-decoder"], decoder_made_anew),
         Case::new("lifecycle/again-and-again", ["edge-decoder"], again_and_again),
     ];
     for place in ["open", "info", "metadata", "read", "seek", "close"] {
@@ -506,7 +507,7 @@ fn replaced_sink(subject: &Subject) {
     assert!(ended.is_some() && ended < started, "{events:?}");
 }
 
-/// Settings are applied as a stream is opened and while it plays; one that would have to be made anew plays on.
+/// Settings are applied as a stream is opened and while it plays.
 fn settings_of_a_decoder(subject: &Subject) {
     let (_home, runtime) = installed(subject, "edge-decoder");
     let selector = "test.plugin:test".parse().expect("a selector");
@@ -518,12 +519,60 @@ fn settings_of_a_decoder(subject: &Subject) {
         ErrorKind::InvalidArgument
     );
     let mut decoder = wait(runtime.open_decoder_with(&input, &selector, "{}")).expect("opens");
-    let recreate = wait(decoder.configure("{\"x\":\"recreate\"}")).expect_err("cannot be made anew");
-    assert_eq!(recreate.kind(), ErrorKind::Unsupported);
     assert_eq!(wait(decoder.configure("{\"x\":\"read_pcm:error-io\"}")).expect("is set"), ConfigUpdate::Applied);
     assert_eq!(wait(decoder.read(1)).expect_err("says no").kind(), ErrorKind::PluginError);
     assert_eq!(wait(decoder.configure("{}")).expect("is set"), ConfigUpdate::Applied);
     assert_eq!(read_all(&mut decoder).expect("decodes").len(), 16);
+}
+
+/// G24: a decoder that is made anew for its settings goes on at the very frame, once for each update; where it cannot be,
+/// it goes on as it was.
+fn decoder_made_anew(subject: &Subject) {
+    const ANEW: &str = "{\"x\":\"recreate\"}";
+    let (_home, runtime) = installed(subject, "edge-decoder");
+    let samples: Vec<f32> = (0..10_000_u16).map(f32::from).collect();
+    let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let calls = || runtime.stats()[0].calls;
+    let next = |decoder: &mut Decoder, at: usize| {
+        let block = wait(decoder.read(100)).expect("decodes").expect("goes on");
+        assert_eq!(block.samples, samples[at..at + 100], "from {at}");
+    };
+    let mut decoder = open(&runtime, bytes.clone(), "echo").expect("opens");
+    assert_eq!(wait(decoder.configure(ANEW)).expect("at its start"), ConfigUpdate::Recreated);
+    next(&mut decoder, 0);
+    // No whole millisecond: 48 frames are one.
+    let before = calls();
+    assert_eq!(wait(decoder.configure(ANEW)).expect("is made anew"), ConfigUpdate::Recreated);
+    // It is planned, exported, opened, set, imported, told, sought and closed, whatever a second plan would say.
+    assert_eq!(calls() - before, 8);
+    next(&mut decoder, 100);
+    let extras = wait(decoder.metadata()).expect("tells").extras;
+    let sessions = extras.iter().find(|entry| entry.key == "sessions").map(|entry| &entry.value);
+    assert_eq!(sessions, Some(&MetadataValue::Uint32(1)), "the old one is closed");
+    wait(decoder.seek(100)).expect("seeks");
+    next(&mut decoder, 4_800);
+    assert_eq!(wait(decoder.configure(ANEW)).expect("is made anew"), ConfigUpdate::Recreated);
+    next(&mut decoder, 4_900);
+    // The new one cannot be sought, then not even be made.
+    let no_seek = wait(decoder.configure("{\"x\":\"recreate\",\"y\":\"seek:error-io\"}")).expect_err("says no");
+    assert_eq!(no_seek.kind(), ErrorKind::PluginError);
+    next(&mut decoder, 5_000);
+    let no_more = "{\"x\":\"recreate\",\"y\":\"create:error-io\"}";
+    assert_eq!(wait(decoder.configure(no_more)).expect("is made anew"), ConfigUpdate::Recreated);
+    assert_eq!(wait(decoder.configure(no_more)).expect_err("says no").kind(), ErrorKind::PluginError);
+    next(&mut decoder, 5_100);
+    assert_eq!(wait(decoder.configure("{}")).expect("is set"), ConfigUpdate::Applied);
+    while wait(decoder.read(4_096)).expect("decodes").is_some() {}
+    assert_eq!(wait(decoder.configure(ANEW)).expect("behind the end"), ConfigUpdate::Recreated);
+    assert_eq!(wait(decoder.read(1)).expect("is still there"), None);
+    wait(decoder.seek(0)).expect("seeks");
+    next(&mut decoder, 0);
+    // A stream there is only once.
+    let input = Input::forward(std::io::Cursor::new(bytes)).with_ext("echo");
+    let mut decoder = wait(runtime.open_decoder(&input, &DecoderChoice::Auto)).expect("opens");
+    next(&mut decoder, 0);
+    assert_eq!(wait(decoder.configure(ANEW)).expect_err("cannot be made anew").kind(), ErrorKind::Unsupported);
+    next(&mut decoder, 100);
 }
 
 /// R07: loaded, enabled, used, disabled again and again: no thread, descriptor or file remains.

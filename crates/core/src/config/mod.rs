@@ -94,6 +94,20 @@ pub(crate) async fn update(
     config: Config,
     recreate: impl Recreate,
 ) -> Result<ConfigUpdate> {
+    update_and_settle(session, class, config, recreate, |_, _, _| Ok(())).await
+}
+
+/// As [`update`]; an object that was made has its settings and what the one before kept when `settle` has a last look at it.
+///
+/// # Errors
+/// As for `update`, and those of `settle`.
+pub(crate) async fn update_and_settle(
+    session: &mut Session,
+    class: CallClass,
+    config: Config,
+    recreate: impl Recreate,
+    settle: impl FnOnce(&mut Guest, ObjectId, &CancelToken) -> Result<()> + Send + 'static,
+) -> Result<ConfigUpdate> {
     let update = move |guest: &mut Guest, object: ObjectId, token: &CancelToken| {
         let plan =
             guest.call("plan-config-update-json", class, token, |instance| instance.plan_config(object, &config.0))?;
@@ -109,6 +123,7 @@ pub(crate) async fn update(
                     Some(state) => imported(guest, made, class, token, &state),
                     None => Ok(()),
                 });
+                let ready = ready.and_then(|()| settle(guest, made, token));
                 if let Err(error) = ready {
                     guest.close(made, class);
                     return Err(error);

@@ -2,8 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use parking_lot::Mutex;
+
 use super::{
     pcm::{self, lie},
+    place::Place,
     trim::{self, Trim},
 };
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
     manifest::{Ability, AbilityKind},
     registry::Snapshot,
     route::{self, RouteKey, Selector},
+    services::stream::Input,
     table::ObjectId,
     types::{AudioSpec, DecoderInfo, MediaMetadata, PcmF32Chunk},
 };
@@ -51,7 +55,11 @@ pub struct Decoder {
     session: Session,
     route: RouteKey,
     ability: Ability,
+    /// Opened again where the plugin wants the decoder to be made anew.
+    input: Input,
     info: DecoderInfo,
+    /// Changed on the guest's thread, so that it is right also where nobody waited for a call's answer.
+    place: Arc<Mutex<Place>>,
     /// The music's duration, if known.
     duration_ms: Option<u64>,
     trim: Trim,
@@ -64,20 +72,17 @@ impl Decoder {
     pub(super) async fn open(
         actor: &Arc<Actor>,
         (route, ability): (RouteKey, Ability),
-        input: Box<dyn HostStream>,
-        ext_hint: Option<String>,
+        (input, stream): (Input, Box<dyn HostStream>),
         config: Option<Config>,
     ) -> Result<Self> {
+        let ext_hint = input.ext_hint();
         let token = CancelToken::default();
         let (session, info) = Session::open(actor, Priority::default(), token, move |guest, token| {
             let session = guest.call("decoder.open", CallClass::Stream, token, |instance| {
-                decoder(instance)?.open(input, ext_hint.as_deref())
+                decoder(instance)?.open(stream, ext_hint.as_deref())
             })?;
             config::first(guest, session, CallClass::Stream, token, config)?;
-            let info = guest.call("decoder.info", CallClass::Stream, token, |instance| {
-                check_info(decoder(instance)?.info(session)?)
-            });
-            match info {
+            match info(guest, session, token) {
                 Ok(info) => Ok((session, info)),
                 Err(error) => {
                     guest.close(session, CallClass::Stream);
@@ -87,7 +92,8 @@ impl Decoder {
         })
         .await?;
         let (duration_ms, trim) = (trim::duration_ms(&info), Trim::new(&info));
-        Ok(Self { session, route, ability, info, duration_ms, trim, ended: false, pending: None })
+        let place = Arc::default();
+        Ok(Self { session, route, ability, input, info, place, duration_ms, trim, ended: false, pending: None })
     }
 
     /// Makes it give all that the plugin decodes, encoder delay and padding with it. For a stream that was just opened.
@@ -146,10 +152,15 @@ impl Decoder {
             if self.ended {
                 return Ok(None);
             }
-            let held = self.trim.lend();
+            let (held, place) = (self.trim.lend(), Arc::clone(&self.place));
             let read = self
                 .session
-                .run(move |guest, session, token| Ok(read_frames(guest, session, token, held, wanted, channels)))
+                .run(move |guest, session, token| {
+                    let before = held.len();
+                    let mut read = read_frames(guest, session, token, held, wanted, channels);
+                    place.lock().passes(&mut read.samples, before, channels);
+                    Ok(read)
+                })
                 .await?;
             self.trim.push(read.samples);
             self.ended = read.ended;
@@ -168,11 +179,12 @@ impl Decoder {
     /// `plugin_error`: the stream cannot seek, or not there; reading goes on where it was. `timeout`, `trap`, `cancelled`:
     /// the session is gone.
     pub async fn seek(&mut self, position_ms: u64) -> Result<()> {
+        let (place, sample_rate) = (Arc::clone(&self.place), self.info.sample_rate);
         self.session
             .run(move |guest, session, token| {
-                guest.call("decoder.seek-ms", CallClass::Stream, token, |instance| {
-                    decoder(instance)?.seek_ms(session, position_ms)
-                })
+                seek(guest, session, token, position_ms)?;
+                *place.lock() = Place::sought(position_ms, sample_rate);
+                Ok(())
             })
             .await?;
         self.trim.restart();
@@ -181,19 +193,46 @@ impl Decoder {
         Ok(())
     }
 
-    /// Gives the session new settings, of at most 64 KiB. A decoder cannot be made anew in the middle of its stream: one that
-    /// asks for that goes on as it was.
+    /// Gives the session new settings, of at most 64 KiB.
+    ///
+    /// A plugin may want the decoder to be made anew for them. The stream is then opened once more, the new decoder gets the
+    /// settings and what the old one kept, and is sought to the millisecond at or before the next frame; the frames between
+    /// are dropped. Nothing is lost or heard twice where the plugin seeks exactly. Where any of that is refused, the old
+    /// decoder goes on as it was; a trap ends both, as they live in one instance.
     ///
     /// # Errors
-    /// `invalid_argument`: they do not fit the plugin's schema. `unsupported`: the plugin rejects them, or takes them only
-    /// when a stream is opened. `plugin_error`, `timeout`, `trap`, `cancelled` as for [`seek`](Self::seek).
+    /// `invalid_argument`: they do not fit the plugin's schema. `unsupported`: the plugin rejects them, or wants to be made
+    /// anew where its stream cannot be opened a second time or sought in, or would give audio of another shape: open the
+    /// stream again with them. `plugin_error`, `timeout`, `trap`, `cancelled` as for [`seek`](Self::seek).
     pub async fn configure(&mut self, config_json: &str) -> Result<ConfigUpdate> {
         let config = Config::check(config_json, &self.ability)?;
-        config::update(&mut self.session, CallClass::Stream, config, |_, _| {
-            Err(Error::new(ErrorKind::Unsupported, "the decoder takes these settings only for a new stream")
-                .help("open the stream again with them"))
-        })
-        .await
+        let (input, ext_hint, before) = (self.input.clone(), self.input.ext_hint(), self.info);
+        let (current, ended) = (Arc::clone(&self.place), self.ended);
+        let recreate = {
+            let (current, seekable) = (Arc::clone(&current), before.seekable);
+            move |guest: &mut Guest, token: &CancelToken| {
+                if !(seekable || ended || current.lock().is_start()) {
+                    return Err(only_anew("it cannot seek to where it is"));
+                }
+                let stream = input.open().map_err(|error| only_anew(error.message()).source_error(error))?;
+                guest.call("decoder.open", CallClass::Stream, token, |instance| {
+                    decoder(instance)?.open(stream, ext_hint.as_deref())
+                })
+            }
+        };
+        let settle = move |guest: &mut Guest, session: ObjectId, token: &CancelToken| {
+            if !is_same_audio(&before, &info(guest, session, token)?) {
+                return Err(only_anew("its audio would be of another shape"));
+            }
+            // Behind the end nothing is read before it is sought.
+            if before.seekable && !ended {
+                let (position_ms, resumed) = current.lock().resumed(before.sample_rate);
+                seek(guest, session, token, position_ms)?;
+                *current.lock() = resumed;
+            }
+            Ok(())
+        };
+        config::update_and_settle(&mut self.session, CallClass::Stream, config, recreate, settle).await
     }
 
     /// How soon later calls are due, where the plugin serves others too; `Interactive` unless set.
@@ -266,6 +305,27 @@ fn read_frames(
         }
     }
     read
+}
+
+fn info(guest: &mut Guest, session: ObjectId, token: &CancelToken) -> Result<DecoderInfo> {
+    guest.call("decoder.info", CallClass::Stream, token, |instance| check_info(decoder(instance)?.info(session)?))
+}
+
+fn seek(guest: &mut Guest, session: ObjectId, token: &CancelToken, position_ms: u64) -> Result<()> {
+    guest.call("decoder.seek-ms", CallClass::Stream, token, |instance| decoder(instance)?.seek_ms(session, position_ms))
+}
+
+/// Why a decoder is not made anew in its stream.
+fn only_anew(why: &str) -> Error {
+    let text = format!("the decoder takes these settings only when its stream is opened: {why}");
+    Error::new(ErrorKind::Unsupported, text).help("open the stream again with them")
+}
+
+/// Whether one decoder can go on where the other was.
+fn is_same_audio(one: &DecoderInfo, other: &DecoderInfo) -> bool {
+    let shape =
+        |info: &DecoderInfo| (info.sample_rate, info.channels, info.encoder_delay_frames, info.encoder_padding_frames);
+    shape(one) == shape(other)
 }
 
 /// The rules of plugin contract 6: empty without eof is fatal, the bytes decide (`frames` is ignored, and more than was

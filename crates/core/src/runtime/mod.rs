@@ -12,6 +12,7 @@ mod dsp;
 mod lyrics;
 mod modules;
 mod pcm;
+mod place;
 mod sink;
 mod trim;
 
@@ -232,7 +233,7 @@ impl Runtime {
         // Opened while the component is loaded.
         let stream = blocking(move || opened.open());
         let actor = self.acquire(&route, input.worker()).await?;
-        Decoder::open(&actor, (route, ability), stream.await?, input.ext_hint(), config).await
+        Decoder::open(&actor, (route, ability), (input.clone(), stream.await?), config).await
     }
 
     /// Opens a catalogue of a source. With settings, they are applied before anything else.
