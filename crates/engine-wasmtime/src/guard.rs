@@ -53,7 +53,9 @@ impl Clock {
             stopped: AtomicBool::new(false),
             thread: OnceLock::new(),
         }));
-        let thread = thread::Builder::new().name("wasmtime-epoch".into()).spawn(move || clock.run(tick))?;
+        // A runaway guest is cut only while this thread lives, so a panic does not end it. // R10
+        let ticking = move || while panic::catch_unwind(AssertUnwindSafe(|| clock.run(&tick))).is_err() {};
+        let thread = thread::Builder::new().name("wasmtime-epoch".into()).spawn(ticking)?;
         clock.thread.get_or_init(|| thread.thread().clone());
         Ok(clock)
     }
@@ -75,7 +77,7 @@ impl Clock {
         }
     }
 
-    fn run(&self, tick: impl Fn()) {
+    fn run(&self, tick: &impl Fn()) {
         let (mut seen, mut idle) = (0, 0);
         loop {
             thread::sleep(TICK);
@@ -286,6 +288,21 @@ mod tests {
             thread::sleep(8 * TICK);
             assert_eq!(ticks.load(Ordering::SeqCst), resting);
         }
+    }
+
+    #[test]
+    fn a_clock_outlives_a_panic() {
+        // R10
+        let ticks = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&ticks);
+        let tick = move || assert_ne!(counter.fetch_add(1, Ordering::SeqCst), 2, "forced");
+        let clock = Clock::start(tick).expect("threads can be started");
+        let call = clock.enter();
+        wait_until("ticks after the panic", || ticks.load(Ordering::SeqCst) > 8);
+        drop(call);
+        wait_until("rest after the call", || clock.stopped.load(Ordering::SeqCst));
+        let (resting, _call) = (ticks.load(Ordering::SeqCst), clock.enter());
+        wait_until("ticks in the next call", || ticks.load(Ordering::SeqCst) > resting);
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl Worker {
     /// # Errors
     /// `io` where the system has no thread left.
     pub(crate) fn spawn(name: &str, newcomer: Newcomer) -> Result<(Self, u64)> {
+        Self::spawn_with(name, STACK_BYTES, newcomer)
+    }
+
+    /// As [`spawn`](Self::spawn), with a stack of that size.
+    pub(crate) fn spawn_with(name: &str, stack_bytes: usize, newcomer: Newcomer) -> Result<(Self, u64)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let desk = Arc::new(Desk { id, rota: Mutex::default(), bell: Condvar::new() });
@@ -129,7 +134,7 @@ impl Worker {
         let worker = Self(Arc::clone(&desk));
         // Linux shows 15 bytes of a thread's name.
         let name = name.chars().take(15).collect();
-        let spawned = thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || run(&desk));
+        let spawned = thread::Builder::new().name(name).stack_size(stack_bytes).spawn(move || run(&desk));
         match spawned {
             Ok(_) => Ok((worker, seat)),
             Err(error) => {

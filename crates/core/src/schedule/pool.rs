@@ -20,11 +20,20 @@ const IO: usize = 32;
 const IO_EACH: usize = 4;
 
 /// The workers of a runtime.
-#[derive(Default)]
 pub(crate) struct Pools {
     dedicated: Mutex<Vec<Worker>>,
     io: Mutex<Vec<Worker>>,
     cpu: Mutex<Vec<Worker>>,
+    spawn: Spawn,
+}
+
+/// Starts a worker's thread: [`Worker::spawn`] but in tests.
+type Spawn = Box<dyn Fn(&str, Newcomer) -> Result<(Worker, u64)> + Send + Sync>;
+
+impl Default for Pools {
+    fn default() -> Self {
+        Self::spawning(Worker::spawn)
+    }
 }
 
 /// Where an instance wants to live.
@@ -37,6 +46,10 @@ pub(crate) struct Place<'a> {
 }
 
 impl Pools {
+    pub(super) fn spawning(spawn: impl Fn(&str, Newcomer) -> Result<(Worker, u64)> + Send + Sync + 'static) -> Self {
+        Self { dedicated: Mutex::default(), io: Mutex::default(), cpu: Mutex::default(), spawn: Box::new(spawn) }
+    }
+
     /// Seats an instance.
     ///
     /// # Errors
@@ -49,7 +62,7 @@ impl Pools {
                 if workers.len() >= DEDICATED {
                     return Err(full());
                 }
-                add(&mut workers, &format!("st-{}", place.component), newcomer)
+                self.add(&mut workers, &format!("st-{}", place.component), newcomer)
             }
             (ThreadingModel::SharedPool, Pool::Io) => self.seat_io(place, newcomer),
             (ThreadingModel::SharedPool, Pool::Cpu) => self.seat_cpu(place, newcomer),
@@ -68,11 +81,11 @@ impl Pools {
             some => some < IO_EACH && workers.len() < IO / 2,
         };
         if may_add {
-            return add(&mut workers, &format!("st-io-{}", place.component), newcomer);
+            return self.add(&mut workers, &format!("st-io-{}", place.component), newcomer);
         }
         let own = own.into_iter().filter(|at| Some(workers[*at].id()) != place.avoid);
         let least = own.min_by_key(|at| plugins[*at].len()).map(|at| workers[at].clone());
-        share(&mut workers, least, "st-io", newcomer)
+        self.share(&mut workers, least, "st-io", newcomer)
     }
 
     /// As many workers as the machine computes with, each beside the fewest others.
@@ -81,11 +94,32 @@ impl Pools {
         let mut workers = self.cpu.lock();
         let plugins = alive(&mut workers);
         if workers.len() < most {
-            return add(&mut workers, &format!("st-cpu-{}", place.component), newcomer);
+            return self.add(&mut workers, &format!("st-cpu-{}", place.component), newcomer);
         }
         let others = (0..workers.len()).filter(|at| Some(workers[*at].id()) != place.avoid);
         let least = others.min_by_key(|at| plugins[*at].len()).map(|at| workers[at].clone());
-        share(&mut workers, least, "st-cpu", newcomer)
+        self.share(&mut workers, least, "st-cpu", newcomer)
+    }
+
+    fn add(&self, workers: &mut Vec<Worker>, name: &str, newcomer: Newcomer) -> Result<(Worker, u64)> {
+        let (worker, seat) = (self.spawn)(name, newcomer)?;
+        workers.push(worker.clone());
+        Ok((worker, seat))
+    }
+
+    fn share(
+        &self,
+        workers: &mut Vec<Worker>,
+        worker: Option<Worker>,
+        name: &str,
+        newcomer: Newcomer,
+    ) -> Result<(Worker, u64)> {
+        let Some(worker) = worker else { return Err(full()) };
+        match worker.sit(newcomer) {
+            Ok(seat) => Ok((worker, seat)),
+            // It has ended meanwhile, which leaves room for another.
+            Err(newcomer) => self.add(workers, name, newcomer),
+        }
     }
 
     /// Threads there are now: dedicated, `io`, `cpu`.
@@ -107,21 +141,6 @@ fn alive(workers: &mut Vec<Worker>) -> Vec<Vec<Arc<str>>> {
         alive
     });
     plugins
-}
-
-fn add(workers: &mut Vec<Worker>, name: &str, newcomer: Newcomer) -> Result<(Worker, u64)> {
-    let (worker, seat) = Worker::spawn(name, newcomer)?;
-    workers.push(worker.clone());
-    Ok((worker, seat))
-}
-
-fn share(workers: &mut Vec<Worker>, worker: Option<Worker>, name: &str, newcomer: Newcomer) -> Result<(Worker, u64)> {
-    let Some(worker) = worker else { return Err(full()) };
-    match worker.sit(newcomer) {
-        Ok(seat) => Ok((worker, seat)),
-        // It has ended meanwhile, which leaves room for another.
-        Err(newcomer) => add(workers, name, newcomer),
-    }
 }
 
 fn full() -> Error {

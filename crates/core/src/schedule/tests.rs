@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use super::*;
 use crate::{
     actor::{
-        Pace, Priority, Session,
+        Pace, Priority, Session, Worker,
         tests::{block_on, program, setup},
     },
     control::CancelToken,
@@ -28,14 +28,13 @@ impl Bench {
     }
 
     fn with(restarts: RestartPolicy) -> Self {
+        Self::of(restarts, Pools::default())
+    }
+
+    fn of(restarts: RestartPolicy, pools: Pools) -> Self {
         let (sender, events) = broadcast::channel(256);
-        let floor = Floor {
-            timer: Timer::standing(),
-            pools: Pools::default(),
-            restarts,
-            drain: Duration::from_secs(600),
-            events: sender,
-        };
+        let floor =
+            Floor { timer: Timer::standing(), pools, restarts, drain: Duration::from_secs(600), events: sender };
         Self { floor: Arc::new(floor), failures: Arc::default(), events }
     }
 
@@ -140,6 +139,41 @@ fn the_first_failure_fails_the_component() {
     assert_eq!(engine.calls(), [Call::Start, Call::Enable], "not tried again");
     assert_eq!(bench.failures.lock().len(), 1);
     assert!(bench.told().is_empty(), "nothing was started");
+}
+
+/// R03: where the system has no thread, whoever asks is told so; nothing is failed by it, and the next who asks is served.
+#[test]
+fn a_thread_that_cannot_be_had_is_an_error_and_nobody_s_crash() {
+    for (model, pool) in [
+        (ThreadingModel::Dedicated, Pool::Io),
+        (ThreadingModel::SharedPool, Pool::Io),
+        (ThreadingModel::SharedPool, Pool::Cpu),
+    ] {
+        let scarce = Arc::new(AtomicBool::new(true));
+        let is_scarce = Arc::clone(&scarce);
+        // No system has a stack of so many bytes, and refuses the thread.
+        let spawn = move |name: &str, newcomer| {
+            if is_scarce.load(Ordering::Acquire) {
+                Worker::spawn_with(name, 1 << 60, newcomer)
+            } else {
+                Worker::spawn(name, newcomer)
+            }
+        };
+        let mut bench = Bench::of(RestartPolicy::default(), Pools::spawning(spawn));
+        let engine = engine(|_, _| Ok(()));
+        let group = bench.group_of(&engine, "test.plugin", threading(model, pool, 2));
+        for _ in 0..10 {
+            let error = block_on(group.acquire(None)).err().expect("there is no thread");
+            assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+            assert!(std::error::Error::source(&error).is_some(), "what the system said is kept");
+        }
+        assert!(matches!(group.state(), State::Loaded(it) if it == lifecycle::Group::default()), "{:?}", group.state());
+        assert!(group.left().is_empty() && bench.floor.pools.threads() == [0; 3]);
+        assert!(engine.calls().is_empty() && bench.failures.lock().is_empty() && bench.told().is_empty());
+        scarce.store(false, Ordering::Release);
+        let actor = block_on(group.acquire(None)).expect("there are threads again");
+        open(&actor).expect("it works");
+    }
 }
 
 #[test]
