@@ -2,6 +2,7 @@
 
 mod abi;
 mod abilities;
+mod budgets;
 mod cancel;
 mod contract;
 mod cuts;
@@ -74,6 +75,7 @@ pub(crate) fn all() -> Vec<Case> {
         runtime::cases(),
         lifecycle::cases(),
         drip::cases(),
+        budgets::cases(),
         store::cases(),
     ];
     groups.into_iter().flatten().collect()

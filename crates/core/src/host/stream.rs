@@ -129,3 +129,48 @@ impl Host {
         self.streams.remove(id).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{host::Services, limits::Limits, wasi::LogSink};
+
+    struct NoLog;
+
+    impl LogSink for NoLog {
+        fn line(&mut self, _: bool, _: &str) {}
+    }
+
+    /// Gives as much as it is asked for.
+    struct Endless;
+
+    impl HostStream for Endless {
+        fn read(&mut self, max_bytes: u32, _: &Arc<CallControl>) -> CallResult<Vec<u8>> {
+            Ok(vec![0; max_bytes as usize])
+        }
+
+        fn seek(&mut self, _: i64, _: SeekWhence, _: &Arc<CallControl>) -> CallResult<u64> {
+            Ok(0)
+        }
+
+        fn tell(&mut self, _: &Arc<CallControl>) -> CallResult<u64> {
+            Ok(0)
+        }
+
+        fn size(&mut self, _: &Arc<CallControl>) -> CallResult<u64> {
+            Ok(0)
+        }
+    }
+
+    /// H15
+    #[test]
+    fn a_read_asks_for_a_byte_at_least_and_a_mebibyte_at_most() {
+        let mut host = Host::new(Services::default(), &Limits::AUDIO, Arc::default(), Box::new(NoLog));
+        let stream = host.stream_insert(Box::new(Endless)).unwrap();
+        for (asked, read) in
+            [(0, 1), (1, 1), (READ_BYTES, READ_BYTES), (READ_BYTES + 1, READ_BYTES), (u32::MAX, READ_BYTES)]
+        {
+            assert_eq!(host.stream_read(stream, asked).map(|bytes| bytes.len()), Ok(read as usize), "{asked}");
+        }
+    }
+}

@@ -52,3 +52,20 @@ pub(super) fn samples(bytes: &[u8]) -> Vec<f32> {
 pub(super) fn append(samples: &mut Vec<f32>, bytes: &[u8]) {
     samples.extend(bytes.as_chunks::<4>().0.iter().map(|sample| f32::from_le_bytes(*sample)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G18
+    #[test]
+    fn no_stream_is_beyond_the_limits() {
+        let refused = |sample_rate, channels| check_spec(AudioSpec { sample_rate, channels }).is_err();
+        for (sample_rate, channels) in [(1, 1), (768_000, 64), (44_100, 2)] {
+            assert!(!refused(sample_rate, channels), "{sample_rate} Hz, {channels} channels");
+        }
+        for (sample_rate, channels) in [(0, 2), (768_001, 2), (u32::MAX, 2), (48_000, 0), (48_000, 65)] {
+            assert!(refused(sample_rate, channels), "{sample_rate} Hz, {channels} channels");
+        }
+    }
+}

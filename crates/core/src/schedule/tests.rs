@@ -176,6 +176,16 @@ fn a_thread_that_cannot_be_had_is_an_error_and_nobody_s_crash() {
     }
 }
 
+/// G23: whatever a manifest asks for, there are sixteen instances at most; further sessions share them.
+#[test]
+fn a_component_has_so_many_instances() {
+    let bench = Bench::new();
+    let engine = engine(|_, _| Ok(()));
+    let group = bench.group(&engine, 1_000);
+    let sessions: Vec<_> = (0..=INSTANCES).map(|_| open(&block_on(group.acquire(None)).unwrap()).unwrap()).collect();
+    assert_eq!(group.now(), (INSTANCES as u64, sessions.len() as u64));
+}
+
 #[test]
 fn an_idle_instance_is_used_again_and_retired_at_last() {
     let mut bench = Bench::new();
