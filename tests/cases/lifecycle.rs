@@ -21,10 +21,10 @@ use crate::support::{
 };
 
 /// Why their transcripts are not compared.
-const TIMED: &str = "which instance is started, asked or cut first depends on the clock and on threads";
+pub(super) const TIMED: &str = "which instance is started, asked or cut first depends on the clock and on threads";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = vec![
+    let cases = vec![
         Case::new("lifecycle/a-crash-loop-fails", ["edge-decoder"], crash_loop),
         Case::new("lifecycle/a-restart-is-waited-for", ["edge-decoder"], restart_is_waited_for),
         Case::new("lifecycle/reload-under-a-decode", ["edge-decoder"], reload_under_a_decode),
@@ -32,9 +32,6 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("lifecycle/another-process-installs", ["edge-decoder"], another_process_installs),
         Case::new("lifecycle/a-storm-of-rescans", ["edge-decoder"], storm),
         Case::new("lifecycle/disable-with-a-full-queue", ["edge-decoder"], full_queue),
-        Case::new("lifecycle/shutdown-from-a-stream", ["edge-decoder"], shutdown_from_a_stream),
-        Case::new("lifecycle/shutdown-by-drop", ["edge-decoder"], shutdown_by_drop),
-        Case::new("lifecycle/shutdown-in-enable", ["hook-loop-enable"], shutdown_in_enable),
         Case::new("lifecycle/shared-pools", ["edge-decoder"], shared_pools),
         Case::new("lifecycle/catalogue", ["echo-source", "edge-decoder"], catalogue),
         Case::new("lifecycle/lyrics", ["echo-lyrics"], lyrics),
@@ -45,12 +42,6 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("lifecycle/a-decoder-made-anew", ["edge-decoder"], decoder_made_anew),
         Case::new("lifecycle/again-and-again", ["edge-decoder"], again_and_again),
     ];
-    for place in ["open", "info", "metadata", "read", "seek", "close"] {
-        for action in ["loop", "sleep", "spin"] {
-            let name = format!("lifecycle/shutdown-during-{action}-in-{place}");
-            cases.push(Case::new(name, ["edge-decoder"], move |subject| shutdown_during(subject, action, place)));
-        }
-    }
     cases.into_iter().map(|case| case.varies(TIMED)).collect()
 }
 
@@ -59,7 +50,11 @@ fn restless() -> RestartPolicy {
     RestartPolicy { backoff: [Duration::ZERO; 4], ..RestartPolicy::default() }
 }
 
-fn runtime(home: &Home, subject: &Subject, change: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder) -> Runtime {
+pub(super) fn runtime(
+    home: &Home,
+    subject: &Subject,
+    change: impl FnOnce(RuntimeBuilder) -> RuntimeBuilder,
+) -> Runtime {
     change(home.builder(subject.engine()).without_cache()).build().expect("a runtime")
 }
 
@@ -74,7 +69,7 @@ fn works(runtime: &Runtime) {
     assert_eq!(read_all(&mut decoder).expect("decodes").len(), 16);
 }
 
-fn told(events: &mut tokio::sync::broadcast::Receiver<Event>) -> Vec<Event> {
+pub(super) fn told(events: &mut tokio::sync::broadcast::Receiver<Event>) -> Vec<Event> {
     std::iter::from_fn(|| events.try_recv().ok()).collect()
 }
 
@@ -230,86 +225,6 @@ fn full_queue(subject: &Subject) {
     wait(runtime.enable("test.plugin")).expect("enables");
     drop(others);
     works(&runtime);
-}
-
-/// R05: shutdown while a call hangs; the call ends, every instance is told or cut, and nothing can be opened.
-fn shutdown_during(subject: &Subject, action: &str, place: &str) {
-    let (_home, runtime) = installed(subject, "edge-decoder");
-    let mut events = runtime.events();
-    let (other, hint) = (runtime.clone(), format!("{action}-{place}"));
-    let place = place.to_owned();
-    let (begun, when_begun) = std::sync::mpsc::channel();
-    let caller = thread::spawn(move || {
-        if place == "open" || place == "info" {
-            begun.send(()).expect("somebody waits");
-            return open(&other, [0; 64], &hint).map(drop).err();
-        }
-        let mut decoder = open(&other, [0; 64], &hint).expect("opens");
-        begun.send(()).expect("somebody waits");
-        match place.as_str() {
-            "metadata" => wait(decoder.metadata()).map(drop).err(),
-            "read" => wait(decoder.read(1)).map(drop).err(),
-            "seek" => wait(decoder.seek(1)).err(),
-            _ => {
-                wait(decoder.close());
-                None
-            }
-        }
-    });
-    when_begun.recv().expect("the caller begins");
-    // Long enough that most runs meet the call, and right wherever it is met.
-    thread::sleep(Duration::from_millis(20));
-    wait(runtime.shutdown());
-    if let Some(error) = caller.join().expect("the caller does not panic") {
-        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-    }
-    let events = told(&mut events);
-    let count = |wanted: fn(&Event) -> bool| events.iter().filter(|event| wanted(event)).count();
-    let started = count(|event| matches!(event, Event::Started { .. }));
-    let ended = count(|event| matches!(event, Event::Ended { .. } | Event::DisableFailed { .. }));
-    let cut = count(|event| matches!(event, Event::Stopped { .. }));
-    assert!(ended + cut >= started, "{events:?}");
-    assert_eq!(open(&runtime, [0; 64], "echo").map(drop).expect_err("is shut").kind(), ErrorKind::Cancelled);
-}
-
-/// R12: shutdown by the application's own reader, while the plugin waits for it.
-fn shutdown_from_a_stream(subject: &Subject) {
-    struct Quits(Runtime);
-    impl std::io::Read for Quits {
-        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            wait(self.0.shutdown());
-            Ok(0)
-        }
-    }
-    let (_home, runtime) = installed(subject, "edge-decoder");
-    let input = Input::forward(Quits(runtime.clone())).with_ext("echo");
-    let ended = wait(async {
-        let mut decoder = runtime.open_decoder(&input, &DecoderChoice::Auto).await?;
-        decoder.read(1).await
-    });
-    assert_eq!(ended.expect_err("is shut").kind(), ErrorKind::Cancelled);
-}
-
-fn shutdown_by_drop(subject: &Subject) {
-    let (_home, runtime) = installed(subject, "edge-decoder");
-    let mut events = runtime.events();
-    let mut decoder = open(&runtime, [0; 64], "loop").expect("opens");
-    let reading = thread::spawn(move || wait(decoder.read(1)).expect_err("is cut").kind());
-    thread::sleep(Duration::from_millis(20));
-    drop(runtime);
-    assert_eq!(reading.join().expect("does not panic"), ErrorKind::Cancelled);
-    assert!(told(&mut events).iter().any(|event| matches!(event, Event::Unloaded { .. })));
-}
-
-/// R06: an instance that never gets ready keeps nobody.
-fn shutdown_in_enable(subject: &Subject) {
-    let (_home, runtime) = installed(subject, "hook-loop-enable");
-    let other = runtime.clone();
-    let opening = thread::spawn(move || open(&other, [0; 64], "x").map(drop).expect_err("is cut").kind());
-    thread::sleep(Duration::from_millis(50));
-    wait(runtime.shutdown());
-    let kind = opening.join().expect("does not panic");
-    assert!([ErrorKind::Cancelled, ErrorKind::Timeout].contains(&kind), "{kind:?}");
 }
 
 /// Two plugins on each kind of pool decode side by side, and one that hangs does not take the other with it.
@@ -536,9 +451,14 @@ fn decoder_made_anew(subject: &Subject) {
     let samples: Vec<f32> = (0..10_000_u16).map(f32::from).collect();
     let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let calls = || runtime.stats()[0].calls;
+    // A block is shorter where frames were dropped from it.
     let next = |decoder: &mut Decoder, at: usize| {
-        let block = wait(decoder.read(100)).expect("decodes").expect("goes on");
-        assert_eq!(block.samples, samples[at..at + 100], "from {at}");
+        let mut got = Vec::new();
+        while got.len() < 100 {
+            let left = 100 - got.len() as u32;
+            got.extend(wait(decoder.read(left)).expect("decodes").expect("goes on").samples);
+        }
+        assert_eq!(got, samples[at..at + 100], "from {at}");
     };
     let mut decoder = open(&runtime, bytes.clone(), "echo").expect("opens");
     assert_eq!(wait(decoder.configure(ANEW)).expect("at its start"), ConfigUpdate::Recreated);

@@ -30,6 +30,7 @@ mod promises;
 mod runtime;
 mod seek;
 mod sessions;
+mod shutdown;
 mod standard;
 mod store;
 mod strings;
@@ -74,6 +75,7 @@ pub(crate) fn all() -> Vec<Case> {
         promises::cases(),
         runtime::cases(),
         lifecycle::cases(),
+        shutdown::cases(),
         drip::cases(),
         budgets::cases(),
         store::cases(),

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn an_honest_decoder_at_full_speed_is_never_held_back() {
         for each_ms in [1, 100, 1_000] {
-            assert_eq!(drips(&Pace::new(WINDOW), Instant::now(), each_ms, 60_000 / each_ms), [], "{each_ms}");
+            let drips = drips(&Pace::new(WINDOW), Instant::now(), each_ms, 60_000 / each_ms);
+            assert!(drips.is_empty(), "{each_ms}: {drips:?}");
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -136,8 +136,14 @@ impl Group {
         }
     }
 
+    /// Loads the component, unless no session is taken any more before that is done: a compilation cannot be stopped, and keeps
+    /// nobody. // R05
     async fn load(&self) -> Result<()> {
-        let event = match self.program.get_or_try_init(&self.plan.load).await {
+        let mut loading = pin!(self.program.get_or_try_init(&self.plan.load));
+        let Some(loaded) = self.unless_closed(|context| loading.as_mut().poll(context)).await else {
+            return Err(self.refused(&Refusal::Leaving, self.floor.timer.now()));
+        };
+        let event = match loaded {
             Ok(_) => lifecycle::Event::Loaded,
             Err(error) => {
                 // A file that is damaged or cannot be read may be there again later; a component that is no good stays so.
@@ -170,13 +176,19 @@ impl Group {
 
     /// Waits until `at`, or until no session is taken any more.
     async fn wait(&self, at: Instant) {
+        let mut sleep = pin!(self.floor.timer.sleep_until(at));
+        self.unless_closed(|context| sleep.as_mut().poll(context)).await;
+    }
+
+    /// What `poll` yields; `None` if no session is taken any more before it does.
+    async fn unless_closed<T>(&self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         let mut open = self.open.subscribe();
-        let (mut sleep, mut closed) = (pin!(self.floor.timer.sleep_until(at)), pin!(open.wait_for(|open| !open)));
-        std::future::poll_fn(|context| {
-            let over = sleep.as_mut().poll(context).is_ready() || closed.as_mut().poll(context).is_ready();
-            if over { Poll::Ready(()) } else { Poll::Pending }
+        let mut closed = pin!(open.wait_for(|open| !open));
+        std::future::poll_fn(|context| match poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending => closed.as_mut().poll(context).map(|_| None),
         })
-        .await;
+        .await
     }
 
     /// Seats an instance, unless the group was closed meanwhile.
