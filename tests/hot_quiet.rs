@@ -1,4 +1,4 @@
-//! A block on the hot path makes no allocation and no system call, on every engine. // X14
+//! A block on the hot path makes no allocation and no system call and takes no lock, on every engine. // X14
 
 #[path = "support/quiet.rs"]
 #[allow(dead_code, reason = "the figures use the rest")]
@@ -26,6 +26,23 @@ fn blocks_allocate_nothing() {
     for engine in engines() {
         assert_eq!(quiet::allocations_of(playing(engine), ROUNDS), 0, "{engine}: allocations in {ROUNDS} rounds");
     }
+}
+
+/// One instruction at a time, which takes a thousand times as long.
+const WATCHED_ROUNDS: usize = 3;
+
+#[test]
+fn blocks_take_no_lock() {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    for engine in engines() {
+        let watched = quiet::locks_of(playing(engine), WATCHED_ROUNDS, false);
+        assert!(watched.steps > 10_000, "{engine}: only {watched:?} was seen");
+        assert_eq!(watched.locked, 0, "{engine}: {watched:?}");
+        let broken = quiet::locks_of(playing(engine), 1, true);
+        assert!(broken.locked > 0, "{engine}: a free lock is noticed");
+    }
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    println!("not run: instructions are watched on Linux on x86-64 only");
 }
 
 #[cfg(target_os = "linux")]

@@ -2,7 +2,11 @@
 //!
 //! Allocations are counted by an allocator, [`Counting`], which a program that asks has to make its own. System calls are forbidden to a
 //! thread by a seccomp filter, which kills the process at the first one. A lock that has to wait is a system call too; one that is free
-//! cannot be seen from outside.
+//! is an instruction that locks memory, and those are counted ([`locked`]).
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "locked.rs"]
+pub(crate) mod locked;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -157,6 +161,22 @@ pub(crate) fn allocations_of(mut playing: Playing, rounds: usize) -> usize {
         allocations() - before
     });
     counted.join().expect("it plays")
+}
+
+/// What `rounds` lock, on a thread that has called no guest before. `breaks` takes a lock that is free.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn locks_of(mut playing: Playing, rounds: usize, breaks: bool) -> locked::Watched {
+    let watched = std::thread::spawn(move || {
+        playing.prepare();
+        let free = std::sync::Mutex::new(());
+        locked::watch(|| {
+            playing.play(rounds);
+            if breaks {
+                drop(std::hint::black_box(&free).lock());
+            }
+        })
+    });
+    watched.join().expect("it plays")
 }
 
 #[cfg(target_os = "linux")]

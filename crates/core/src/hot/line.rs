@@ -178,7 +178,11 @@ impl Line {
 
     #[cold]
     fn reset_now(&mut self) {
-        let flags = self.reset.take().unwrap_or(0) | self.shared.reset.swap(0, Ordering::Relaxed);
+        let mut flags = self.reset.take().unwrap_or(0);
+        // Swapped only where there is something, since that locks memory for a moment.
+        if self.shared.reset.load(Ordering::Relaxed) != 0 {
+            flags |= self.shared.reset.swap(0, Ordering::Relaxed);
+        }
         if let Some(module) = &mut self.module
             && let Err(fault) = module.reset(flags)
         {

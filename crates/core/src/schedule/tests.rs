@@ -287,7 +287,7 @@ fn a_start_that_is_given_up_leaves_no_trace() {
     crash(&mut open(&actor).unwrap());
     {
         let mut waiting = Box::pin(group.acquire(None));
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         assert!(matches!(group.state(), State::Loaded(lifecycle::Group { starting: 1, .. })));
     }
