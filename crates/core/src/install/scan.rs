@@ -16,6 +16,9 @@ use crate::{
     receipt::{self, Receipt},
 };
 
+/// How often a version that cannot be read is looked for again; each time it was replaced while it was read, or is damaged.
+const READ_AGAIN: usize = 3;
+
 /// Where a plugin comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -78,7 +81,7 @@ pub(crate) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
         };
         match current(layout, &id) {
             Ok(None) => legacy::walk(&name.path(), &mut entries),
-            Ok(Some(short)) => entries.push(installed(layout, &id, &short)),
+            Ok(Some(short)) => entries.extend(settled(layout, &id, short)),
             // A package of an older host may have a file of that name.
             Err(_) if legacy::is_root(&name.path()) => legacy::walk(&name.path(), &mut entries),
             Err(why) => entries.push(Entry {
@@ -95,6 +98,23 @@ pub(crate) fn entries(layout: &Layout) -> Result<Vec<Entry>> {
         (&a.id, a.origin == Origin::Legacy, &a.path).cmp(&(&b.id, b.origin == Origin::Legacy, &b.path))
     });
     Ok(entries)
+}
+
+/// The version that counts, where another process or thread may replace it meanwhile: what is removed while it is read is no
+/// damaged package, but one whose successor is to be read. `None` if it was uninstalled.
+fn settled(layout: &Layout, id: &str, mut short: String) -> Option<Entry> {
+    for _ in 0..READ_AGAIN {
+        let entry = installed(layout, id, &short);
+        if entry.content.is_ok() {
+            return Some(entry);
+        }
+        match current(layout, id) {
+            Ok(Some(now)) => short = now,
+            Ok(None) => return None,
+            Err(_) => return Some(entry),
+        }
+    }
+    Some(installed(layout, id, &short))
 }
 
 /// Directories that hold a plugin of the old dynamic-library kind, each with the file that gives it away.
