@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    modules::{AudioPath, Described, Modules, refusal},
+    modules::{self, AudioPath, Described, Modules, refusal},
     pcm,
 };
 use crate::{
@@ -133,14 +133,7 @@ impl Dsp {
     /// # Errors
     /// As [`describe_hot_path`](Self::describe_hot_path); `plugin_error` also for parameters that no module can be given.
     pub async fn hot_parameters(&mut self) -> Result<Option<HotParameters>> {
-        let state = self
-            .session
-            .run(|guest, processor, token| {
-                guest
-                    .call("dsp.export-state-json", CallClass::Block, token, |instance| instance.export_state(processor))
-            })
-            .await?;
-        state.map_or(Ok(None), |state| HotParameters::of_state(&state))
+        modules::parameters(&mut self.session, "dsp.export-state-json", CallClass::Block).await
     }
 
     /// Gives it new settings, of at most 64 KiB, which are in effect from the next block on.

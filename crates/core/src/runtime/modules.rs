@@ -7,13 +7,16 @@ use tokio::sync::broadcast;
 
 use super::blocking;
 use crate::{
+    actor::{Guest, Session},
+    control::CancelToken,
     engine::Engine,
     error::{Error, ErrorKind, Result},
     event::Event,
     hot::{HotParameters, HotSpec, Primed},
-    limits::Limits,
+    limits::{CallClass, Limits},
     registry::Snapshot,
     route::RouteKey,
+    table::ObjectId,
     types::{AudioSpec, CoreModuleSpec},
 };
 
@@ -103,6 +106,18 @@ impl Modules {
         })
         .await
     }
+}
+
+/// What a component's state has for its module to know, if anything.
+pub(super) async fn parameters(
+    session: &mut Session,
+    operation: &'static str,
+    class: CallClass,
+) -> Result<Option<HotParameters>> {
+    let export = move |guest: &mut Guest, object: ObjectId, token: &CancelToken| {
+        guest.call(operation, class, token, |instance| instance.export_state(object))
+    };
+    session.run(export).await?.map_or(Ok(None), |state| HotParameters::of_state(&state))
 }
 
 /// Nothing but a plugin's refusal leaves the component as it was.

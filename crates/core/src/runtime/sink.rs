@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    modules::{AudioPath, Described, Modules, refusal},
+    modules::{self, AudioPath, Described, Modules, refusal},
     pcm,
 };
 use crate::{
@@ -242,15 +242,7 @@ impl Sink {
     /// # Errors
     /// As [`targets`](Self::targets); `plugin_error` also for parameters that no module can be given.
     pub async fn hot_parameters(&mut self) -> Result<Option<HotParameters>> {
-        let state = self
-            .session
-            .run(|guest, session, token| {
-                guest.call("output-sink.export-state-json", CallClass::SinkControl, token, |instance| {
-                    instance.export_state(session)
-                })
-            })
-            .await?;
-        state.map_or(Ok(None), |state| HotParameters::of_state(&state))
+        modules::parameters(&mut self.session, "output-sink.export-state-json", CallClass::SinkControl).await
     }
 
     /// Gives the sink new settings, of at most 64 KiB. One that the plugin has made anew for them must be
